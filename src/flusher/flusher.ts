@@ -1,0 +1,173 @@
+/**
+ * Who flushes, and when. The lease is taken when there is something to send and given back when there is nothing left
+ * that can be sent, so that any process of several on one file can go on at once. Streams run side by side.
+ */
+import { SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import type { Timer } from "../intent/seam.ts"
+import type { Lease } from "../store/lease.ts"
+import type { Streams } from "../store/stream.ts"
+import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
+
+/** Streams that send at the same time: a start with a thousand sessions must not open a thousand connections. */
+const parallel_max = 8
+
+export class Flusher {
+  readonly #running = new Map<number, StreamFlusher>()
+  #term: number | undefined
+  #renewal: Timer | undefined
+  #wake: Timer | undefined
+  #wakeAt = Infinity
+  #stopped = false
+  /** Reasons for which nothing is sent: each is lifted by whoever set it. */
+  readonly #paused = new Set<string>()
+  readonly #runs = new Set<Promise<void>>()
+
+  constructor(
+    readonly parts: StreamFlusherParts,
+    readonly streams: Streams,
+    readonly lease: Lease,
+    /** Called after anything may have changed: waiters look again. */
+    readonly changed: () => void,
+  ) {}
+
+  /** There may be something to send: look after `delay_ms`. Cheap; the earliest wish wins. */
+  wake(delay_ms: number): void {
+    if (this.#stopped) return
+    const at = this.parts.seams.clock.monotonic() + delay_ms
+    if (at >= this.#wakeAt) return
+    this.#wake?.cancel()
+    this.#wakeAt = at
+    this.#wake = this.parts.seams.clock.timer(
+      delay_ms,
+      () => {
+        this.#wakeAt = Infinity
+        this.#look()
+      },
+      false,
+    )
+  }
+
+  pause(reason: string): void {
+    this.#paused.add(reason)
+    this.#stopStreams()
+  }
+
+  resume(reason: string): void {
+    this.#paused.delete(reason)
+    this.wake(0)
+  }
+
+  /** A POST on its way is given up, its batches stay frozen; the lease is freed for others. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#wake?.cancel()
+    this.#stopStreams()
+    await Promise.allSettled(this.#runs)
+    this.#giveBack()
+  }
+
+  #look(): void {
+    if (this.#stopped || this.#paused.size > 0) return
+    try {
+      const due = this.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
+      if (due.length > 0 && this.#haveLease())
+        for (const stream_id of due.slice(0, parallel_max - this.#running.size)) this.#start(stream_id)
+      if (this.#running.size === 0) this.#giveBack()
+      this.changed()
+    } catch (error) {
+      this.#fault(error)
+    }
+  }
+
+  #start(stream_id: number): void {
+    const flusher = new StreamFlusher(stream_id, this.#term!, this.parts)
+    this.#running.set(stream_id, flusher)
+    const run = flusher
+      .run()
+      .catch((error) => this.#fault(error))
+      .finally(() => {
+        this.#running.delete(stream_id)
+        this.#runs.delete(run)
+        // A run that stopped by itself lost the lease.
+        if (flusher.state === "stopped" && !this.#stopped && this.#paused.size === 0) this.#lost()
+        this.changed()
+        this.#look()
+      })
+    this.#runs.add(run)
+  }
+
+  #haveLease(): boolean {
+    if (this.#term !== undefined) return true
+    const acquired = this.lease.acquire()
+    if (!acquired.held) {
+      // Somebody else flushes, our ops too. Look again: for the lease, and for what was settled.
+      this.wake(limit.poll_ms)
+      return false
+    }
+    this.#term = acquired.term
+    this.parts.events.emit("lease", { held: true, term: acquired.term })
+    this.#scheduleRenewal()
+    return true
+  }
+
+  #scheduleRenewal(): void {
+    this.#renewal = this.parts.seams.clock.timer(this.lease.lease_ms / 3, () => this.#renew(), false)
+  }
+
+  #renew(): void {
+    const term = this.#term
+    if (term === undefined) return
+    try {
+      if (!this.lease.renew(term)) return this.#lost()
+    } catch (error) {
+      // A late renewal is no loss: the term is checked in every transaction that matters.
+      this.#report(error)
+    }
+    this.#scheduleRenewal()
+  }
+
+  #lost(): void {
+    if (this.#term === undefined) return
+    this.parts.events.emit("lease", { held: false, term: this.#term })
+    this.#forgetLease()
+    this.#stopStreams()
+    this.wake(limit.poll_ms)
+  }
+
+  #giveBack(): void {
+    const term = this.#term
+    if (term === undefined) return
+    this.#forgetLease()
+    try {
+      this.lease.release(term)
+    } catch (error) {
+      this.#report(error)
+    }
+    this.parts.events.emit("lease", { held: false, term })
+  }
+
+  #forgetLease(): void {
+    this.#term = undefined
+    this.#renewal?.cancel()
+  }
+
+  #stopStreams(): void {
+    for (const flusher of this.#running.values()) flusher.stop()
+  }
+
+  /** A storage fault passes and is tried again; anything else is a bug, which must not be repeated. */
+  #fault(error: unknown): void {
+    this.#report(error)
+    if (error instanceof SturdyError && error.retriable) return this.wake(limit.poll_ms)
+    if (error instanceof SturdyError) return
+    this.#stopped = true
+    this.#stopStreams()
+    this.#giveBack()
+  }
+
+  #report(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.parts.events.emit("fault", { message, cause: error })
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The loop of one stream: freeze, POST, settle, until it is drained, blocked or told to stop. One request in flight.
+ * p-retry runs the attempts; it sees only `AttemptFailed`, and waits no time of its own: it would give up on Bun's
+ * network errors, draw from Math.random and lose its jitter at the cap.
+ */
+import pRetry, { AbortError } from "p-retry"
+import { backoffMs, type BackoffBounds } from "../intent/backoff.ts"
+import { SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import type { Seams } from "../intent/seam.ts"
+import type { Events } from "../inspect/event.ts"
+import type { Shipment, Freezer } from "../store/freeze.ts"
+import type { Knowledge } from "../store/knowledge.ts"
+import type { Settler } from "../store/settle.ts"
+import type { StreamRow } from "../store/stream.ts"
+import { sendPost } from "../wire/session.ts"
+import type { Transport } from "../wire/transport.ts"
+import { blockHints } from "./block.ts"
+import { Pause } from "./pause.ts"
+import { step, type Event, type State } from "./state.ts"
+import { judge, postFor, settlementOf, type AttemptFault, type Verdict } from "./verdict.ts"
+
+export interface StreamFlusherParts {
+  freezer: Freezer
+  settler: Settler
+  knowledge: Knowledge
+  transport: Transport
+  seams: Seams
+  events: Events
+  headers: () => Record<string, string>
+  backoff: BackoffBounds
+}
+
+/** The attempt failed; the next is due after the delay. */
+class AttemptFailed extends Error {
+  constructor(
+    readonly fault: AttemptFault,
+    readonly delay_ms: number,
+  ) {
+    super(fault.message)
+  }
+}
+
+export class StreamFlusher {
+  #state: State = "idle"
+  readonly #abort = new AbortController()
+  #pause: Pause | undefined
+  #rested = false
+
+  constructor(
+    readonly stream_id: number,
+    readonly term: number,
+    readonly parts: StreamFlusherParts,
+  ) {}
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** Runs until there is nothing to do, or nothing can be done now. Never rejects but for a bug. */
+  async run(): Promise<void> {
+    this.#on("work")
+    try {
+      await pRetry(() => this.#attempts(), {
+        retries: Infinity,
+        minTimeout: 0,
+        signal: this.#abort.signal,
+        onFailedAttempt: ({ error }) => this.#wait(error),
+      })
+    } catch (error) {
+      if (!this.#abort.signal.aborted) throw error
+    }
+  }
+
+  /** Ends the loop: a running POST is given up, its outcome is unknown, and its batches stay frozen. */
+  stop(): void {
+    this.#on("stop")
+    this.#pause?.end()
+    this.#abort.abort(new Error("stopped"))
+  }
+
+  #on(event: Event): void {
+    this.#state = step(this.#state, event)
+  }
+
+  async #attempts(): Promise<void> {
+    while (this.#state === "sending") {
+      const shipment = this.#freeze()
+      if (!shipment) return this.#on("stop")
+      if (!hasWork(shipment)) {
+        this.parts.events.emit("drained", { stream: shipment.stream.name })
+        return this.#on("drained")
+      }
+      // What was frozen may have changed while we slept, e.g. by a removal.
+      if (await this.#sleptUntilDue(shipment.stream)) continue
+      await this.#attempt(shipment)
+    }
+  }
+
+  #freeze(): Shipment | undefined {
+    const window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max }
+    return this.#local(() => this.parts.freezer.freeze(this.term, this.stream_id, window))
+  }
+
+  async #attempt(shipment: Shipment): Promise<void> {
+    const { seams, events, transport, headers } = this.parts
+    const { stream } = shipment
+    const post = postFor(shipment, headers())
+    const ops = post.batches.reduce((sum, batch) => sum + batch.ops.length, 0)
+    events.emit("sent", { stream: stream.name, attempt: stream.attempts + 1, batches: post.batches.length, ops })
+    seams.crashPoint("flush:before-post")
+    const answer = await sendPost(post, transport, seams.clock, this.#abort.signal)
+    seams.crashPoint("flush:after-post")
+    // Stopped meanwhile: an answer that did arrive still counts, unless the lease is gone.
+    const verdict = judge(shipment, post, answer, {
+      knowsOp: (op_id) => this.parts.knowledge.knowsOp(stream, op_id),
+      hasRetained: () => this.parts.settler.retention.hasRetained(stream.stream_id),
+    })
+    this.#settle(stream, verdict)
+  }
+
+  #settle(stream: StreamRow, verdict: Verdict): void {
+    const { clock } = this.parts.seams
+    const fault = verdict.next.go === "retry" ? verdict.next.fault : undefined
+    const attempts = verdict.acked.length > 0 ? 1 : stream.attempts + 1
+    const delay_ms = fault && this.#delay(fault, attempts)
+    const now = clock.now()
+    const settlement = settlementOf(verdict, stream, now, delay_ms === undefined ? undefined : now + delay_ms)
+    const settled = this.#local(() => this.parts.settler.settle(this.term, this.stream_id, settlement))
+    if (!settled) return this.#on("stop")
+    this.#announce(stream, settled, verdict)
+    if (fault) throw new AttemptFailed(fault, delay_ms ?? 0)
+    this.#on(verdict.next.go === "block" ? "refused" : verdict.next.go === "closed" ? "removed" : "settled")
+  }
+
+  #delay(fault: AttemptFault, attempts: number): number {
+    if (fault.at_once && attempts <= 1) return 0
+    return Math.max(backoffMs(attempts, this.parts.backoff, this.parts.seams.random), fault.retry_after_ms ?? 0)
+  }
+
+  /**
+   * The time of the next attempt survives restarts. Looked at once per run, and capped: a wall clock that jumped cannot
+   * silence a stream for long.
+   */
+  async #sleptUntilDue(stream: StreamRow): Promise<boolean> {
+    const first = !this.#rested
+    this.#rested = true
+    if (!first || stream.next_attempt_at === null) return false
+    const left = Math.min(stream.next_attempt_at - this.parts.seams.clock.now(), limit.retry_after_ms_max)
+    if (left <= 0) return false
+    await this.#sleep(left)
+    return true
+  }
+
+  async #wait(error: Error): Promise<void> {
+    // Whatever is not ours is a bug: it ends the loop.
+    if (!(error instanceof AttemptFailed)) throw error
+    this.#on("failed")
+    await this.#sleep(error.delay_ms)
+    this.#on("due")
+    if (this.#state === "stopped") throw new AbortError("stopped")
+  }
+
+  async #sleep(delay_ms: number): Promise<void> {
+    this.#pause = new Pause(this.parts.seams.clock, delay_ms)
+    await this.#pause.ended
+    this.#pause = undefined
+  }
+
+  /** A fault of our own disk or a lock held elsewhere: the server's word is not lost, it gives it again. */
+  #local<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof SturdyError)) throw error
+      const fault = { code: error.code, message: error.message }
+      this.parts.events.emit("fault", { message: error.message, cause: error })
+      throw new AttemptFailed(fault, error.retriable ? this.#delay(fault, 1) : limit.retry_delay_ms_max)
+    }
+  }
+
+  #announce(before: StreamRow, after: StreamRow, { acked, reset, twin, next }: Verdict): void {
+    const { events } = this.parts
+    const stream = before.name
+    for (const { batch, rejected } of acked) {
+      events.emit("acked", { stream, batch_id: batch.batch_id, ops: batch.ops.length, rejected: rejected.size })
+      for (const [op_id, { code, message }] of rejected) events.emit("rejected", { stream, op_id, code, message })
+    }
+    if (twin) events.emit("twin", { stream })
+    if (reset) events.emit("server_reset", { stream })
+    if (next.go === "closed") events.emit("removed", { stream })
+    if (next.go === "block") events.emit("blocked", { stream, ...next.block, hint: blockHints[next.block.reason] })
+    if (next.go === "retry")
+      events.emit("failed", {
+        stream,
+        code: next.fault.code,
+        message: next.fault.message,
+        attempts: after.attempts,
+        next_attempt_at: after.next_attempt_at ?? 0,
+      })
+  }
+}
+
+function hasWork({ stream, batches }: Shipment): boolean {
+  if (stream.block !== null) return false
+  if (stream.time_closed !== null) return stream.repeat_removal === 1
+  if (stream.time_removal !== null) return true
+  return batches.length > 0 || (stream.session_id !== null && stream.granted === 0)
+}

@@ -1,0 +1,16 @@
+/**
+ * Sturdy: durable, replayable op intents for Cap'n Web. What a program imports; no logic here.
+ */
+export { openOutbox, type FlushReport, type Outbox, type OutboxOptions } from "./outbox.ts"
+export type { RecordInput, Stream, StreamStatus } from "./stream.ts"
+export type { Intent, Referable, Stub } from "./handle.ts"
+export type { SturdyRef } from "./store/stream.ts"
+export type { Bookmark } from "./store/capture.ts"
+
+export { InvariantError, SturdyError, type SturdyErrorCode } from "./intent/error.ts"
+export { blockHints, type Block, type BlockReason } from "./flusher/block.ts"
+export type { OutboxEventName, OutboxEvents } from "./inspect/event.ts"
+
+export type * from "./wire/contract.ts"
+export { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "./wire/transport.ts"
+export type { Clock, Random, Seams } from "./intent/seam.ts"

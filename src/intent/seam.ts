@@ -1,0 +1,33 @@
+/**
+ * Everything that is not a pure function of the input enters here, so that the simulator can replace it:
+ * time, randomness, and the places where a process may die. Network: `Transport` in wire/transport.ts.
+ */
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall clock, ms since the epoch: for people and across processes. May jump in both directions. */
+  now(): number
+  /** Never goes back, ms from an arbitrary start: for delays, deadlines and trust in a lease. */
+  monotonic(): number
+  /** Calls back once after `delay_ms`. Keeps the process alive only if `hold`. */
+  timer(delay_ms: number, callback: () => void, hold: boolean): Timer
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  fraction(): number
+  /** Cryptographically strong bytes: ids and secrets. */
+  bytes(count: number): Uint8Array
+}
+
+/** Named places where the simulator kills the process; nothing in production. */
+export type CrashPoint = (name: string) => void
+
+export interface Seams {
+  clock: Clock
+  random: Random
+  crashPoint: CrashPoint
+}

@@ -1,0 +1,74 @@
+/** What every part of the service stands on, and the one place where it is put together. */
+import type { Seams } from "../intent/seam.ts"
+import { systemSeams } from "../intent/system.ts"
+import type { Ack, AppendBatch, GrantLimits, Refusal } from "../wire/contract.ts"
+import type { Methods } from "./handler.ts"
+import { grantLimits } from "./limit.ts"
+import { opencodeMethods } from "./opencode-methods.ts"
+import { migrate } from "./schema.ts"
+import { openShareServiceFile } from "./sql-bun.ts"
+import type { Sql } from "./sql-port.ts"
+
+/** What an observer sees, after it happened. No secrets are in it. */
+export type ServiceEvent =
+  | { name: "request"; method: string; path: string; status: number; bytes: number }
+  /** Well-formed batches only. */
+  | { name: "batch"; share_id: string; batch: AppendBatch; answer: Ack | Refusal }
+  /** Unexpected: a bug of a handler or of ours, or the disk. The client was told `internal`. */
+  | { name: "failure"; error: unknown }
+
+export interface CoreOptions {
+  /** A database of the host's: handlers write into it, in the transaction that decides their batch. */
+  sql?: Sql
+  /** Or a file of the service's own, created 0600. */
+  file?: string
+  /** @default those of an opencode share */
+  methods?: Methods
+  /** Inside the transaction that removes a share: delete what own methods wrote for it. */
+  onRemove?: (sql: Sql, share: number) => void
+  /** What grants promise; the floors of the contract hold. */
+  limits?: Partial<GrantLimits>
+  seams?: Seams
+  /** Sees every request and every decided batch, after the fact. For tests, benches and logs. Must not throw. */
+  observe?: (event: ServiceEvent) => void
+}
+
+export interface Core {
+  sql: Sql
+  seams: Seams
+  methods: Methods
+  limits: GrantLimits
+  /** Identity of the history in this database. */
+  service_id: string
+  onRemove: (sql: Sql, share: number) => void
+  observe: (event: ServiceEvent) => void
+  /** Closes the file if this core opened it. */
+  close: () => void
+}
+
+export function openCore(options: CoreOptions): Core {
+  const opened = options.sql ? undefined : openShareServiceFile(required(options.file))
+  const close = () => opened?.close()
+  try {
+    const sql = options.sql ?? opened!
+    const seams = options.seams ?? systemSeams
+    return {
+      sql,
+      seams,
+      methods: options.methods ?? opencodeMethods,
+      limits: grantLimits(options.limits),
+      service_id: migrate(sql, seams),
+      onRemove: options.onRemove ?? (() => {}),
+      observe: options.observe ?? (() => {}),
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function required(file: string | undefined): string {
+  if (file === undefined) throw new TypeError("the share service needs sql or file")
+  return file
+}

@@ -1,0 +1,14 @@
+/**
+ * The share service: decides batches of ops, each once, for anyone's methods.
+ *
+ * `serveShareService` is a whole server on Bun. `createShareService` is its fetch function, for a server of your own:
+ * pass `sql` and `methods`, and your handlers write in the transaction that decides their batch.
+ */
+export { type RunningShareService, type ServeOptions, serveShareService } from "./bun.ts"
+export { type ServiceEvent } from "./core.ts"
+export { type Handler, type HandlerContext, type Methods, Rejection } from "./handler.ts"
+export { opencodeMethods } from "./opencode-methods.ts"
+export { createShareService, type ShareServer, type ShareServiceOptions } from "./service.ts"
+export { ShareError } from "./share-error.ts"
+export { openShareServiceFile, type SqlFile } from "./sql-bun.ts"
+export { type Sql, SqlBusyError, type SqlEngine, type SqlParam, sqlPort, type SqlRow } from "./sql-port.ts"

@@ -1,0 +1,75 @@
+/** What an opencode share shows: one item per type and id, the newest op wins. */
+import type { HandlerContext } from "./handler.ts"
+import type { Sql } from "./sql-port.ts"
+
+export type ItemType = "session" | "message" | "part" | "session_diff" | "model" | "turn"
+
+export interface ItemKey {
+  type: ItemType
+  id: string
+  /** Of a part. */
+  message_id?: string
+}
+
+/** Writes an item, or with `data` null removes it: what stays is the knowledge that an op did it. */
+export function putItem(context: HandlerContext, key: ItemKey, data: string | null): void {
+  context.sql.run(
+    `INSERT INTO item (share, type, item_id, message_id, position, written_by_op, data) VALUES (?, ?, ?, ?, ?, 1, ?)
+     ON CONFLICT (share, type, item_id) DO UPDATE SET
+       message_id = excluded.message_id, position = excluded.position, written_by_op = 1, data = excluded.data`,
+    context.share,
+    key.type,
+    key.id,
+    key.message_id ?? null,
+    context.position,
+    data,
+  )
+}
+
+/** A removed message takes its parts and its turn with it. A part that comes later is kept, and not shown without it. */
+export function removeMessage(context: HandlerContext, id: string): void {
+  putItem(context, { type: "message", id }, null)
+  context.sql.run(
+    `UPDATE item SET position = ?, written_by_op = 1, data = NULL WHERE share = ? AND message_id = ? AND type = 'part'`,
+    context.position,
+    context.share,
+    id,
+  )
+  context.sql.run(
+    `UPDATE item SET position = ?, written_by_op = 1, data = NULL WHERE share = ? AND type = 'turn' AND item_id = ?`,
+    context.position,
+    context.share,
+    id,
+  )
+}
+
+/** JSON text of the array of `{type, data}` that opencode's share page reads; `data` byte for byte as it was put. */
+export function readItems(sql: Sql, share: number): string {
+  const rows = sql.all<{ type: ItemType; data: string }>(
+    `SELECT type, data FROM item i
+     WHERE share = ? AND data IS NOT NULL AND type IN ('session', 'message', 'part', 'session_diff')
+       AND NOT EXISTS (
+         SELECT 1 FROM item m
+         WHERE m.share = i.share AND m.type = 'message' AND m.item_id = i.message_id AND m.data IS NULL
+       )
+     ORDER BY CASE type WHEN 'session' THEN 0 WHEN 'message' THEN 1 WHEN 'part' THEN 2 ELSE 3 END, message_id, item_id`,
+    share,
+  )
+  const entries = rows.map(({ type, data }) => `{"type":"${type}","data":${data}}`)
+  const models = readModels(sql, share)
+  if (models !== undefined) entries.push(`{"type":"model","data":${models}}`)
+  return `[${entries.join(",")}]`
+}
+
+/** One array of all models of all providers; undefined if none was ever put. */
+function readModels(sql: Sql, share: number): string | undefined {
+  const rows = sql.all<{ data: string }>(
+    `SELECT data FROM item WHERE share = ? AND type = 'model' AND data IS NOT NULL ORDER BY item_id`,
+    share,
+  )
+  if (!rows.length) return
+  return `[${rows
+    .map(({ data }) => data.slice(1, -1))
+    .filter((inner) => inner !== "")
+    .join(",")}]`
+}

@@ -1,0 +1,109 @@
+/** The SQL port on bun:sqlite: one file, one writer at a time, every commit on disk before the service answers. */
+import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite"
+import { closeSync, mkdirSync, openSync } from "node:fs"
+import { dirname } from "node:path"
+import { busy_timeout_ms, wal_bytes_max } from "../intent/limit.ts"
+import { type Sql, SqlBusyError, type SqlEngine, sqlPort } from "./sql-port.ts"
+
+export interface SqlFile extends Sql, Disposable {
+  close(): void
+}
+
+/** Prepared statements kept; a handler that builds its SQL text must not fill the memory. */
+const statements_max = 500
+
+/** Opens or creates a service's database file (mode 0600, its new directory 0700). */
+export function openShareServiceFile(file: string): SqlFile {
+  if (file !== ":memory:") createPrivately(file)
+  const db = new Database(file, { create: true, readwrite: true, strict: true })
+  try {
+    // The timeout first: with WAL first, 60 of 90 simultaneous opens failed with SQLITE_BUSY (research/reliability.md §0.5).
+    db.run(`PRAGMA busy_timeout = ${busy_timeout_ms}`)
+    db.run("PRAGMA journal_mode = WAL")
+    // An Ack is a promise for ever, so it must survive power loss.
+    db.run("PRAGMA synchronous = FULL")
+    db.run("PRAGMA foreign_keys = ON")
+    db.run(`PRAGMA journal_size_limit = ${wal_bytes_max}`)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  const close = () => db.close()
+  return { ...sqlPort(new BunEngine(db)), close, [Symbol.dispose]: close }
+}
+
+function createPrivately(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  try {
+    // Only ever to create it: opening a live database by other means drops its locks. WAL and SHM inherit the mode.
+    closeSync(openSync(file, "wx", 0o600))
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EEXIST") throw error
+  }
+}
+
+class BunEngine implements SqlEngine {
+  readonly #db: Database
+  readonly #statements = new Map<string, Statement<unknown, SQLQueryBindings[]>>()
+  #depth = 0
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  all(query: string, params: SQLQueryBindings[]): unknown[] {
+    return this.#statement(query).all(...params)
+  }
+
+  get(query: string, params: SQLQueryBindings[]): unknown {
+    return this.#statement(query).get(...params)
+  }
+
+  run(query: string, params: SQLQueryBindings[]): number {
+    return this.#statement(query).run(...params).changes
+  }
+
+  transaction<T>(body: () => T): T {
+    const [begin, commit, rollback] = this.#depth
+      ? ["SAVEPOINT s", "RELEASE s", "ROLLBACK TO s"]
+      : ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
+    this.#begin(begin)
+    this.#depth++
+    try {
+      const value = body()
+      // After SQLITE_FULL or an I/O error the transaction is already gone, and what followed ran outside of it.
+      if (!this.#db.inTransaction) throw new Error("the transaction was lost")
+      this.run(commit, [])
+      return value
+    } catch (error) {
+      if (this.#db.inTransaction) {
+        this.run(rollback, [])
+        if (this.#depth > 1) this.run(commit, [])
+      }
+      throw error
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #begin(begin: string): void {
+    try {
+      this.run(begin, [])
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "SQLITE_BUSY") throw new SqlBusyError("the database is locked")
+      throw error
+    }
+  }
+
+  #statement(query: string): Statement<unknown, SQLQueryBindings[]> {
+    const known = this.#statements.get(query)
+    if (known) return known
+    if (this.#statements.size >= statements_max) {
+      for (const statement of this.#statements.values()) statement.finalize()
+      this.#statements.clear()
+    }
+    const statement = this.#db.prepare<unknown, SQLQueryBindings[]>(query)
+    this.#statements.set(query, statement)
+    return statement
+  }
+}

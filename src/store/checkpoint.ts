@@ -1,0 +1,100 @@
+/**
+ * When the WAL is copied back. Automatic checkpoints would run inside `record` and block it for two syncs, so: when
+ * nothing was recorded for `checkpoint_idle_ms`, and at once at the hard cap, since a WAL can wedge a full disk.
+ * Own file only: in the host's database the host's policy holds.
+ */
+import { SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import type { Timer } from "../intent/seam.ts"
+import type { Connection } from "./connection.ts"
+import type { Durability } from "./durability.ts"
+
+/** Recorded bytes between two looks at the WAL's size. */
+const look_bytes = 512 * 1024
+/** Free pages handed back to the file system per idle checkpoint: bounded, so that the loop is not held. */
+const vacuum_pages = 2_000
+
+export class Checkpoints {
+  #timer: Timer | undefined
+  #sinceLook = 0
+  #idleSince = 0
+  #commits = 0
+  /** The WAL could not be copied whole: a reader stands in the way. Tried again when idle. */
+  #dirty = false
+
+  constructor(
+    readonly connection: Connection,
+    readonly durability: Durability,
+  ) {}
+
+  /** Call now and then: starts the idle timer if anything was written since. */
+  look(): void {
+    if (this.connection.commits !== this.#commits) this.written(0)
+  }
+
+  /** Call after each recording transaction, which writes about so many bytes. */
+  written(bytes: number): void {
+    this.#commits = this.connection.commits
+    this.#dirty = true
+    this.#sinceLook += bytes
+    if (this.#sinceLook >= look_bytes) {
+      this.#sinceLook = 0
+      const wal = this.durability.walBytes()
+      if (wal !== undefined && wal >= limit.wal_bytes_max) this.#checkpoint("passive")
+    }
+    this.#timer ??= this.connection.seams.clock.timer(limit.checkpoint_idle_ms, () => this.#idle(), false)
+    this.#idleSince = this.connection.seams.clock.monotonic()
+  }
+
+  /** The timer is not moved at each write, which would cost more than the write: it looks when it fires. */
+  #idle(): void {
+    this.#timer = undefined
+    if (!this.#dirty) return
+    const { clock } = this.connection.seams
+    const left = limit.checkpoint_idle_ms - (clock.monotonic() - this.#idleSince)
+    if (left > 0) {
+      this.#timer = clock.timer(left, () => this.#idle(), false)
+      return
+    }
+    this.#dirty = false
+    this.#checkpoint("passive")
+    this.#shrink()
+  }
+
+  /** Hands back the room of a drained outbox: first the main file's free pages, then the WAL. */
+  #shrink(): void {
+    const { db } = this.connection
+    if (db.inTransaction) return
+    try {
+      const { freelist_count } = db.prepare("pragma freelist_count").get() as { freelist_count: number }
+      if (freelist_count > vacuum_pages / 10) db.run(`pragma incremental_vacuum(${vacuum_pages})`)
+      this.#checkpoint("truncate")
+      if (freelist_count > vacuum_pages) this.written(0)
+    } catch (error) {
+      ignoreFault(error)
+    }
+  }
+
+  #checkpoint(mode: "passive" | "truncate"): void {
+    const { db } = this.connection
+    if (db.inTransaction) return
+    try {
+      // TRUNCATE would wait for readers in other processes on this thread: what is busy is left for the next time.
+      db.run("pragma busy_timeout = 0")
+      this.connection.read("checkpoint", () => db.prepare(`pragma wal_checkpoint(${mode})`).get())
+    } catch (error) {
+      ignoreFault(error)
+    } finally {
+      db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    }
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+  }
+}
+
+/** A checkpoint is housekeeping: busy or full now, it is tried again; what was recorded does not depend on it. */
+function ignoreFault(error: unknown): void {
+  if (!(error instanceof SturdyError)) throw error
+}

@@ -1,0 +1,127 @@
+/**
+ * One connection to the outbox and its transactions. Every transaction is immediate and synchronous: a deferred one
+ * fails with BUSY_SNAPSHOT whatever the timeout, and an `await` inside one commits at the first suspension (both
+ * measured with bun:sqlite).
+ */
+import { constants, type Database, type Statement } from "bun:sqlite"
+import { assert, SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import type { Seams } from "../intent/seam.ts"
+import { sqliteCode, storageError } from "./fault.ts"
+
+type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
+
+export class Connection {
+  readonly #begin: Statement
+  readonly #commit: Statement
+  readonly #rollback: Statement
+  readonly #moved = new Int32Array(2)
+  /** Transactions that this connection committed: the WAL has grown if it has. */
+  commits = 0
+
+  constructor(
+    readonly db: Database,
+    readonly seams: Seams,
+    /** Path of the main file; undefined for the host's database, whose file is the host's business. */
+    readonly file: string | undefined,
+  ) {
+    this.#begin = db.prepare("begin immediate")
+    this.#commit = db.prepare("commit")
+    this.#rollback = db.prepare("rollback")
+  }
+
+  /** True while the host has a transaction open on its own handle: ours then becomes part of it. */
+  get insideHost(): boolean {
+    return this.db.inTransaction
+  }
+
+  /**
+   * Runs one declared step. `doing` names it in errors; `wait_ms` is how long the lock may be waited for on the thread.
+   *
+   * @throws SturdyError by SQLite's code; `indeterminate` if COMMIT itself failed.
+   */
+  transact<T>(doing: string, body: () => Synchronous<T>, wait_ms: number = limit.busy_timeout_ms): T {
+    if (this.db.inTransaction) return this.#savepoint(doing, body)
+    this.#lock(doing, wait_ms)
+    let result: T
+    try {
+      result = body()
+      assert(!isThenable(result), `${doing}: a transaction must not return a promise`)
+    } catch (error) {
+      this.#abandon()
+      throw storageError(error, doing)
+    }
+    this.seams.crashPoint(`${doing}:before-commit`)
+    try {
+      this.#commit.run()
+    } catch (error) {
+      this.#abandon()
+      // A busy COMMIT is refused before anything is written; any other error may come after the write.
+      throw storageError(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY"))
+    }
+    this.commits += 1
+    this.seams.crashPoint(`${doing}:after-commit`)
+    this.#assertInPlace(doing)
+    return result
+  }
+
+  /** Reads outside a transaction, with SQLite's errors translated. */
+  read<T>(doing: string, body: () => T): T {
+    try {
+      return body()
+    } catch (error) {
+      throw storageError(error, doing)
+    }
+  }
+
+  #lock(doing: string, wait_ms: number): void {
+    const started = this.seams.clock.monotonic()
+    for (;;) {
+      try {
+        this.#begin.run()
+        return
+      } catch (error) {
+        const waited = this.seams.clock.monotonic() - started
+        if (!sqliteCode(error)?.startsWith("SQLITE_BUSY") || waited >= wait_ms) throw storageError(error, doing)
+      }
+    }
+  }
+
+  /** After FULL or IOERR SQLite has rolled back by itself; what followed would run in autocommit. */
+  #abandon(): void {
+    if (this.db.inTransaction) this.#rollback.run()
+  }
+
+  #savepoint<T>(doing: string, body: () => Synchronous<T>): T {
+    this.db.run("savepoint sturdy")
+    try {
+      const result = body()
+      assert(!isThenable(result), `${doing}: a transaction must not return a promise`)
+      this.db.run("release sturdy")
+      return result
+    } catch (error) {
+      if (this.db.inTransaction) this.db.run("rollback to sturdy; release sturdy")
+      throw storageError(error, doing)
+    }
+  }
+
+  /** A file that was deleted or replaced goes on "committing" into an inode that nobody will ever read. */
+  #assertInPlace(doing: string): void {
+    if (!this.file || !this.moved()) return
+    throw new SturdyError(
+      "database_moved",
+      `${doing}: ${this.file} was moved, deleted or replaced while it was open; what was written is in the old file`,
+      "Put the file back, or close this outbox and open it again; repeating with the same captureId is safe.",
+      { indeterminate: true },
+    )
+  }
+
+  moved(): boolean {
+    this.db.fileControl(constants.SQLITE_FCNTL_HAS_MOVED, this.#moved)
+    return this.#moved[0] !== 0
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+}

@@ -1,0 +1,195 @@
+/**
+ * Opening an outbox: its own file, or the host's handle. What is not an outbox is refused with its bytes untouched.
+ *
+ * Order matters (measured): busy_timeout before journal_mode, else 60 of 90 concurrent first opens fail; auto_vacuum
+ * before the first table; the file created 0600 before SQLite opens it, so that -wal and -shm inherit the mode.
+ * Never open the main or -shm file by other means while it is open: closing such a descriptor drops SQLite's locks.
+ */
+import { Database } from "bun:sqlite"
+import { closeSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
+import { SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import type { Seams } from "../intent/seam.ts"
+import { Connection } from "./connection.ts"
+import { sqliteCode, storageError } from "./fault.ts"
+import { migrate } from "./migrate.ts"
+
+/** "Strd": marks an outbox file, beside its tables. */
+const application_id = 0x53747264
+
+/** Files that this process has open: a second handle of one process waits for itself and drops its locks on close. */
+const openFiles = new Set<string>()
+
+export interface OpenDatabase {
+  connection: Connection
+  close(): void
+}
+
+/**
+ * Opens or creates the outbox file. Effect on disk: the folder (0700), the file (0600), its WAL, the schema.
+ *
+ * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
+ *   `database_unopenable`, `already_open`; the file is left as it was.
+ */
+export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
+  const file = locate(path)
+  if (openFiles.has(file))
+    throw new SturdyError(
+      "already_open",
+      `${file} is already open in this process`,
+      "Share the one outbox object: a second handle would wait for the first and drop its locks.",
+    )
+  refuseForeign(file)
+  const db = connect(file)
+  try {
+    refuseOther(db, file)
+    db.run("pragma auto_vacuum = incremental")
+    db.run("pragma journal_mode = wal")
+    db.run("pragma synchronous = normal")
+    db.run("pragma wal_autocheckpoint = 0")
+    // macOS: a plain fsync does not reach the platter there.
+    db.run("pragma checkpoint_fullfsync = 1")
+    const connection = new Connection(db, seams, file)
+    migrate(connection)
+    mark(db)
+    db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    openFiles.add(file)
+    return {
+      connection,
+      close() {
+        openFiles.delete(file)
+        db.close()
+      },
+    }
+  } catch (error) {
+    db.close()
+    throw storageError(error, `opening ${file}`)
+  }
+}
+
+/** Uses the host's handle: our tables beside its own, the host's pragmas, the host's file. Closing stays with the host. */
+export function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
+  const connection = new Connection(db, seams, undefined)
+  migrate(connection)
+  return { connection, close() {} }
+}
+
+/** Opens an outbox for looking only: never created, never migrated, never locked. For the CLI. */
+export function openDatabaseForReading(path: string): Database {
+  const stats = statOf(path)
+  if (!stats)
+    throw new SturdyError("database_missing", `no outbox at ${path}`, "Check the path, or name another with --db FILE.")
+  refuseForeign(resolve(path))
+  try {
+    const db = new Database(path, { readonly: true })
+    db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    refuseOther(db, path)
+    const known = db.prepare("select 1 from sqlite_schema where name = 'sturdy_meta'").get()
+    if (!known) throw notOutbox(path)
+    return db
+  } catch (error) {
+    throw storageError(error, `reading ${path}`)
+  }
+}
+
+/** Written once: setting it again would be a write transaction at every start. */
+function mark(db: Database): void {
+  const current = db.prepare("pragma application_id").get() as { application_id: number }
+  if (current.application_id !== application_id) db.run(`pragma application_id = ${application_id}`)
+}
+
+function connect(file: string): Database {
+  try {
+    const db = new Database(file, { create: false, readwrite: true })
+    // While opening nobody's event loop matters yet, and several processes may migrate at once.
+    db.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
+    return db
+  } catch (error) {
+    throw storageError(error, `opening ${file}`)
+  }
+}
+
+/** The real path, with folder and file created if they are not there. */
+function locate(path: string): string {
+  const folder = dirname(resolve(path))
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const file = join(realpathSync(folder), basename(path))
+    const stats = statOf(file)
+    if (!stats) closeSync(openSync(file, "wx", 0o600))
+    return realpathSync(file)
+  } catch (cause) {
+    if (cause instanceof SturdyError) throw cause
+    // Another process created it between our look and our create.
+    if (systemCode(cause) === "EEXIST" && statOf(path)?.isFile()) return realpathSync(path)
+    throw new SturdyError(
+      "database_unopenable",
+      `${path} cannot be created (${systemCode(cause) ?? cause})`,
+      "Check that the folder exists and may be written.",
+      { cause },
+    )
+  }
+}
+
+/** What only the file system can say: SQLite would take an emptied outbox for a new one. Opens nothing. */
+function refuseForeign(file: string): void {
+  const stats = statOf(file)
+  if (!stats) return
+  if (!stats.isFile())
+    throw new SturdyError(
+      "database_not_outbox",
+      `${file} is ${stats.isDirectory() ? "a directory" : "not a regular file"}`,
+      "Name a file for the outbox.",
+    )
+  if (stats.nlink > 1)
+    throw new SturdyError(
+      "database_unsafe",
+      `${file} has ${stats.nlink} hard links: two names lead to two WALs for one file`,
+      "Keep one name for the outbox file.",
+    )
+  if (stats.size === 0) refuseStump(file)
+}
+
+/** An empty file is a new outbox, unless a WAL beside it says that there was one. */
+function refuseStump(file: string): void {
+  const wal = statOf(`${file}-wal`)
+  if (wal && wal.size > 0) throw corrupt(file, `it is empty but its -wal has ${wal.size} bytes`)
+}
+
+function corrupt(file: string, why: string): SturdyError {
+  return new SturdyError(
+    "database_corrupt",
+    `${file} is damaged: ${why}`,
+    "Move the file away together with its -wal and keep both; a new outbox is then created.",
+  )
+}
+
+function notOutbox(path: string): SturdyError {
+  return new SturdyError(
+    "database_not_outbox",
+    `${path} is a database of something else, not a Sturdy outbox`,
+    "Name another file; nothing was written to this one.",
+  )
+}
+
+/** A database with tables of somebody else's is not ours to take over. */
+function refuseOther(db: Database, file: string): void {
+  try {
+    const { tables } = db.prepare("select count(*) as tables from sqlite_schema").get() as { tables: number }
+    if (tables === 0) return
+    const ours = db.prepare("select 1 from sqlite_schema where name = 'sturdy_meta'").get()
+    if (!ours) throw notOutbox(file)
+  } catch (error) {
+    if (sqliteCode(error)?.startsWith("SQLITE_CORRUPT")) throw corrupt(file, "its schema cannot be read")
+    throw error
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false })
+}
+
+function systemCode(error: unknown): string | undefined {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined
+}

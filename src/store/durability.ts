@@ -1,0 +1,67 @@
+/**
+ * Which way `durable()` takes. Own file on Linux: group sync of the WAL. Elsewhere, and in the host's database: one
+ * commit at synchronous=FULL, which is correct but holds the event loop for one sync.
+ */
+import { SturdyError } from "../intent/error.ts"
+import type { Connection } from "./connection.ts"
+import { GroupSync } from "./group-sync.ts"
+
+export interface Durability {
+  /** Call right after a recording transaction returned. */
+  mark(): void
+  durable(): Promise<void>
+  /** Bytes of the WAL, if this way knows. */
+  walBytes(): number | undefined
+  close(): void
+}
+
+export function chooseDurability(connection: Connection, platform: string = process.platform): Durability {
+  if (connection.file && platform === "linux") return new GroupSync(connection, connection.file)
+  return new FullCommit(connection)
+}
+
+/** One commit at FULL syncs the WAL with everything before it. */
+class FullCommit implements Durability {
+  #dirty = false
+
+  constructor(readonly connection: Connection) {}
+
+  mark(): void {
+    this.#dirty = true
+  }
+
+  async durable(): Promise<void> {
+    if (!this.#dirty) return
+    const { db } = this.connection
+    if (db.inTransaction)
+      throw new SturdyError(
+        "busy",
+        "the host's transaction is still open: its ops are not committed, so they cannot be durable yet",
+        "Call durable() after the host's transaction has committed.",
+      )
+    const { journal_mode } = db.prepare("pragma journal_mode").get() as { journal_mode: string }
+    const { synchronous } = db.prepare("pragma synchronous").get() as { synchronous: number }
+    if (journal_mode === "memory" || journal_mode === "off" || synchronous < 1)
+      throw new SturdyError(
+        "database_unsafe",
+        `the host's database uses journal_mode=${journal_mode} and synchronous=${synchronous}: it survives no power loss`,
+        "Use journal_mode=WAL with synchronous=NORMAL or FULL, or give the outbox its own file.",
+      )
+    db.run("pragma fullfsync = 1")
+    db.run("pragma synchronous = full")
+    try {
+      this.connection.transact("sync", () => {
+        db.run("update sturdy_meta set version = version where id = 1")
+      })
+      this.#dirty = false
+    } finally {
+      db.run(`pragma synchronous = ${synchronous}`)
+    }
+  }
+
+  walBytes(): undefined {
+    return undefined
+  }
+
+  close(): void {}
+}

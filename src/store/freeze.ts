@@ -1,0 +1,165 @@
+/**
+ * Freezing: the batches of the next POST, committed as such before the first byte is sent. From then on their ops are
+ * never coalesced, edited, reordered or discarded, so that every attempt sends the same text.
+ */
+import type { Statement } from "bun:sqlite"
+import { sealBatches, type Sealable } from "../intent/batch.ts"
+import { assert } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
+import { batch_envelope_bytes, opBytes, type WireOp } from "../intent/op.ts"
+import type { UlidFactory } from "../intent/ulid.ts"
+import type { Connection } from "./connection.ts"
+import type { Lease } from "./lease.ts"
+import { prepareOps, wireOfRow, type OpRow } from "./op-row.ts"
+import { endSeq, type StreamRow, type Streams } from "./stream.ts"
+
+export interface FrozenBatch {
+  batch_id: string
+  first_seq: number
+  last_seq: number
+  bytes: number
+  ops: WireOp[]
+  /** Place of each op, as `ops`. */
+  seqs: number[]
+}
+
+/** What one POST carries for one stream. */
+export interface Shipment {
+  stream: StreamRow
+  batches: FrozenBatch[]
+}
+
+export interface Window {
+  batches_max: number
+  bytes_max: number
+}
+
+interface BatchRow {
+  first_seq: number
+  last_seq: number
+  batch_id: string
+  op_count: number
+  bytes: number
+}
+
+interface SizedOp extends Sealable {
+  seq: number
+  wire: WireOp
+}
+
+export class Freezer {
+  readonly #ops: Statement<OpRow, [number, number, number]>
+  readonly #frozen: Statement<BatchRow>
+  readonly #insertBatch: Statement
+  readonly #moveFrozen: Statement
+
+  constructor(
+    readonly connection: Connection,
+    readonly streams: Streams,
+    readonly lease: Lease,
+    readonly ulid: UlidFactory,
+  ) {
+    const { db } = connection
+    this.#ops = prepareOps(connection)
+    this.#frozen = db.prepare(
+      `select first_seq, last_seq, batch_id, op_count, bytes from sturdy_batch
+       where first_seq > ? and first_seq < ? order by first_seq limit ?`,
+    )
+    this.#insertBatch = db.prepare(
+      "insert into sturdy_batch (first_seq, last_seq, batch_id, op_count, bytes, time_frozen) values (?, ?, ?, ?, ?, ?)",
+    )
+    this.#moveFrozen = db.prepare("update sturdy_stream set frozen_seq = ? where stream_id = ?")
+  }
+
+  /**
+   * Batches frozen before and not settled, then new ones, as many as the window takes. Undefined if the lease was lost.
+   * After a removal was recorded, none: no batch is sent after it.
+   */
+  freeze(term: number, stream_id: number, window: Window): Shipment | undefined {
+    return this.connection.transact("freeze", () => {
+      if (!this.lease.isHeld(term)) return
+      const stream = this.streams.get(stream_id)
+      if (stream.time_removal !== null) return { stream, batches: [] }
+      const batches = this.#frozenBatches(stream, window)
+      const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
+      const room = { batches_max: window.batches_max - batches.length, bytes_max: window.bytes_max - bytes }
+      if (room.batches_max > 0 && room.bytes_max > 0) batches.push(...this.#sealNew(stream, room))
+      return { stream: { ...stream, frozen_seq: batches.at(-1)?.last_seq ?? stream.frozen_seq }, batches }
+    })
+  }
+
+  #frozenBatches(stream: StreamRow, window: Window): FrozenBatch[] {
+    const rows = this.#frozen.all(stream.cursor, endSeq(stream.stream_id), window.batches_max)
+    const batches: FrozenBatch[] = []
+    let bytes = 0
+    for (const row of rows) {
+      bytes += row.bytes
+      if (batches.length > 0 && bytes > window.bytes_max) break
+      const ops = this.#ops.all(row.first_seq - 1, row.last_seq, row.op_count + 1)
+      assert(
+        ops.length === row.op_count,
+        `batch ${row.batch_id} was frozen with ${row.op_count} ops and now has ${ops.length}`,
+      )
+      batches.push({ ...row, ops: ops.map(wireOfRow), seqs: ops.map((op) => op.seq) })
+    }
+    return batches
+  }
+
+  #sealNew(stream: StreamRow, room: Window): FrozenBatch[] {
+    const limits = {
+      ops_max: Math.min(limit.batch_ops_max, stream.batch_ops_max ?? limit.batch_ops_max),
+      bytes_max: Math.min(limit.batch_seal_bytes, stream.batch_bytes_max ?? limit.batch_seal_bytes),
+    }
+    const { ops, complete } = this.#readNew(stream, room, limits.ops_max)
+    const batches: FrozenBatch[] = []
+    let at = 0
+    let bytes = 0
+    for (const length of sealBatches(ops, limits, complete).slice(0, room.batches_max)) {
+      const sealed = ops.slice(at, at + length)
+      const batch = this.#batchOf(sealed)
+      bytes += batch.bytes
+      // The first batch always goes: it was checked against the limits when it was recorded.
+      if (batches.length > 0 && bytes > room.bytes_max) break
+      batches.push(batch)
+      at += length
+    }
+    const now = this.connection.seams.clock.now()
+    for (const batch of batches)
+      this.#insertBatch.run(batch.first_seq, batch.last_seq, batch.batch_id, batch.ops.length, batch.bytes, now)
+    if (batches.length) this.#moveFrozen.run(batches.at(-1)!.last_seq, stream.stream_id)
+    return batches
+  }
+
+  /** Unfrozen ops for the window, read in steps so that a large unit cannot pull a million rows into memory. */
+  #readNew(stream: StreamRow, room: Window, ops_max: number): { ops: SizedOp[]; complete: boolean } {
+    const ops: SizedOp[] = []
+    let bytes = 0
+    let from = stream.frozen_seq
+    for (;;) {
+      const rows = this.#ops.all(from, endSeq(stream.stream_id) - 1, ops_max)
+      for (const row of rows) {
+        const wire = wireOfRow(row)
+        const size = opBytes(wire)
+        ops.push({ seq: row.seq, wire, bytes: size, continues: row.continues !== null })
+        bytes += size
+      }
+      if (rows.length < ops_max) return { ops, complete: true }
+      from = rows.at(-1)!.seq
+      // One batch more than the window, so that the last unit of the window is known to be whole.
+      const enough = ops.length > room.batches_max * ops_max || bytes > room.bytes_max
+      if (enough && sealBatches(ops, { ops_max, bytes_max: limit.batch_seal_bytes }, false).length > 0)
+        return { ops, complete: false }
+    }
+  }
+
+  #batchOf(sealed: readonly SizedOp[]): FrozenBatch {
+    return {
+      batch_id: this.ulid(),
+      first_seq: sealed[0]!.seq,
+      last_seq: sealed.at(-1)!.seq,
+      bytes: sealed.reduce((sum, op) => sum + op.bytes + 1, batch_envelope_bytes),
+      ops: sealed.map((op) => op.wire),
+      seqs: sealed.map((op) => op.seq),
+    }
+  }
+}

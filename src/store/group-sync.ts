@@ -1,0 +1,124 @@
+/**
+ * Power-loss durability for many callers at the price of one: `record` commits at synchronous=NORMAL, and `durable`
+ * resolves after one fdatasync of the WAL's inode on a pool thread, which covers every op recorded before it *started*.
+ *
+ * Why a synced WAL prefix is enough: recovery needs only the -wal and the main file, and frames are overwritten only
+ * after a checkpoint has synced the main file, which holds at synchronous >= NORMAL in every connection.
+ * Proof by power-cut model, traps and speed: ARCHITECTURE.md, "Durability".
+ */
+import { close, fdatasync, fstatSync, openSync, statSync } from "node:fs"
+import { SturdyError } from "../intent/error.ts"
+import type { Connection } from "./connection.ts"
+
+interface Waiter {
+  upto: number
+  resolve: () => void
+  reject: (error: SturdyError) => void
+}
+
+export type Sync = (fd: number, done: (error: Error | null) => void) => void
+
+export class GroupSync {
+  readonly #fd: number
+  readonly #wal: string
+  #recorded = 0
+  #synced = 0
+  #running = false
+  #waiters: Waiter[] = []
+  #broken: SturdyError | undefined
+  syncs = 0
+
+  /** Call when the connection has committed at least once: then the -wal exists and nobody can delete it. */
+  constructor(
+    readonly connection: Connection,
+    file: string,
+    readonly sync: Sync = fdatasync,
+  ) {
+    const { synchronous } = connection.db.prepare("pragma synchronous").get() as { synchronous: number }
+    if (synchronous < 1)
+      throw new SturdyError(
+        "database_unsafe",
+        "the connection uses synchronous=OFF: a checkpoint could then overwrite what was never written to disk",
+        "Set PRAGMA synchronous to NORMAL or FULL on every connection to this file.",
+      )
+    this.#wal = `${file}-wal`
+    // Holds a read lock on the main file for as long as we are open, so no last close elsewhere deletes the -wal.
+    connection.db.run("begin immediate")
+    connection.db.run("commit")
+    // Locks are never on the -wal: opening and closing it is harmless, unlike the main and the -shm file.
+    this.#fd = openSync(this.#wal, "r+")
+  }
+
+  /** Call right after COMMIT returned. */
+  mark(): void {
+    this.#recorded += 1
+  }
+
+  /** Bytes of the WAL, by its own descriptor. */
+  walBytes(): number {
+    return fstatSync(this.#fd).size
+  }
+
+  /**
+   * Resolves when every op recorded before the call survives power loss.
+   *
+   * @throws SturdyError `sync_failed`, `indeterminate`: the kernel reports a write error once and then calls the pages
+   *   clean, so nothing is ever tried again on this descriptor (Rebello et al., ATC'20).
+   */
+  durable(): Promise<void> {
+    if (this.#broken) return Promise.reject(this.#broken)
+    const upto = this.#recorded
+    if (upto <= this.#synced) return Promise.resolve()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiters.push({ upto, resolve, reject })
+    if (!this.#running) {
+      this.#running = true
+      // One turn later, so that callers of this turn share the sync.
+      setImmediate(() => this.#run())
+    }
+    return promise
+  }
+
+  /** Before the database is closed. Waiters are answered first: their sync is in the kernel's hands already. */
+  close(): void {
+    close(this.#fd)
+  }
+
+  #run(): void {
+    // Read before the call: frames committed while it runs belong to the next sync.
+    const upto = this.#recorded
+    this.syncs += 1
+    this.sync(this.#fd, (error) => {
+      const cause = error ?? this.#replaced()
+      if (cause) return this.#fail(cause)
+      this.#synced = upto
+      const waiting = this.#waiters
+      this.#waiters = waiting.filter((waiter) => waiter.upto > upto)
+      for (const waiter of waiting) if (waiter.upto <= upto) waiter.resolve()
+      if (this.#waiters.length) return void setImmediate(() => this.#run())
+      this.#running = false
+    })
+  }
+
+  /** A -wal with another inode means that what we synced is not what a reader will find. */
+  #replaced(): Error | undefined {
+    try {
+      const ours = fstatSync(this.#fd)
+      const found = statSync(this.#wal)
+      if (ours.ino === found.ino && ours.dev === found.dev) return
+      return new Error(`${this.#wal} was replaced while it was open`)
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
+  #fail(cause: Error): void {
+    this.#broken = new SturdyError(
+      "sync_failed",
+      `${this.#wal} could not be synced (${cause.message}); whether the last ops survive a power loss is not known`,
+      "Close the outbox and open it again; what was recorded still survives the death of the process.",
+      { cause, indeterminate: true },
+    )
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#broken)
+  }
+}

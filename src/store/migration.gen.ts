@@ -1,0 +1,4 @@
+// Written by `npm run db:generate`. Do not edit.
+import sql0 from "../../migration/20261121101413_outbox/migration.sql" with { type: "text" }
+
+export const migrations: { name: string; sql: string }[] = [{ name: "20261121101413_outbox", sql: sql0 }]

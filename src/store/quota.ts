@@ -1,0 +1,37 @@
+/** The quota of the outbox file: reached, it takes no more ops (`outbox_full`) rather than filling the disk. */
+import type { Statement } from "bun:sqlite"
+import { SturdyError } from "../intent/error.ts"
+import type { WireOp } from "../intent/op.ts"
+import type { Connection } from "./connection.ts"
+
+/** Bytes recorded between two looks at the page count. */
+const recheck_bytes = 1024 * 1024
+
+export class Quota {
+  readonly #used: Statement<{ bytes: number }>
+  #headroom = 0
+
+  constructor(
+    connection: Connection,
+    readonly bytes_max: number,
+  ) {
+    this.#used = connection.db.prepare(
+      `select (page_count - freelist_count) * page_size as bytes
+       from pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    )
+  }
+
+  check(ops: readonly WireOp[]): void {
+    const bytes = ops.reduce((sum, op) => sum + op.args.length + 200, 0)
+    this.#headroom -= bytes
+    if (this.#headroom > 0) return
+    const used = this.#used.get()!.bytes
+    if (used + bytes > this.bytes_max)
+      throw new SturdyError(
+        "outbox_full",
+        `the outbox holds ${used} bytes, its quota is ${this.bytes_max}; nothing was written`,
+        "Let it drain (`sturdy status` says what stands in the way), or raise outboxBytesMax.",
+      )
+    this.#headroom = Math.min(recheck_bytes, this.bytes_max - used - bytes)
+  }
+}

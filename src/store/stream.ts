@@ -1,0 +1,182 @@
+/** Streams: one row each, with all that the flusher must remember of it. */
+import type { Statement } from "bun:sqlite"
+import { assert, SturdyError } from "../intent/error.ts"
+import { randomId } from "../intent/ulid.ts"
+import type { Connection } from "./connection.ts"
+
+/** Storable secret that names a share across sessions. */
+export interface SturdyRef {
+  /** Where the service's Cap'n Web endpoint is, e.g. `https://notes.example.com/rpc/share`. */
+  service: string
+  share_id: string
+  secret: string
+}
+
+export interface StreamRow {
+  stream_id: number
+  name: string
+  service: string
+  share_id: string
+  secret: string
+  writer_id: string
+  session_id: string | null
+  granted: number
+  probing: number
+  service_id: string | null
+  epoch: number | null
+  url: string | null
+  batch_ops_max: number | null
+  batch_bytes_max: number | null
+  op_bytes_max: number | null
+  cursor: number
+  frozen_seq: number
+  gap_count: number
+  base_cursor: number
+  base_head_op_id: string | null
+  settled_op_id: string | null
+  pruned_seq: number
+  pruned_op_id: string | null
+  retained_ops: number
+  retained_bytes: number
+  attempts: number
+  next_attempt_at: number | null
+  last_error: string | null
+  block: string | null
+  block_message: string | null
+  time_blocked: number | null
+  time_removal: number | null
+  time_closed: number | null
+  repeat_removal: number
+  post_count: number
+  batch_count: number
+  dead_count: number
+  superseded_count: number
+  twin_count: number
+  reset_count: number
+  time_created: number
+}
+
+// seq = stream_id × 2^32 + n: both stay within the integers that JavaScript holds exactly.
+const ops_per_stream_max = 2 ** 32
+const streams_max = 2 ** 21 - 1
+
+export const firstSeq = (stream_id: number): number => stream_id * ops_per_stream_max
+export const streamOf = (seq: number): number => Math.floor(seq / ops_per_stream_max)
+/** One past the last seq that a stream may use. */
+export const endSeq = (stream_id: number): number => (stream_id + 1) * ops_per_stream_max
+/** The place within the stream, for people. */
+export const localSeq = (seq: number): number => seq % ops_per_stream_max
+
+export class Streams {
+  readonly #byName: Statement<StreamRow>
+  readonly #byId: Statement<StreamRow>
+  readonly #all: Statement<StreamRow>
+  readonly #lastSeq: Statement<{ seq: number | null }>
+  readonly #withWork: Statement<{ stream_id: number }>
+
+  constructor(readonly connection: Connection) {
+    const { db } = connection
+    this.#byName = db.prepare("select * from sturdy_stream where name = ?")
+    this.#byId = db.prepare("select * from sturdy_stream where stream_id = ?")
+    this.#all = db.prepare("select * from sturdy_stream order by stream_id")
+    this.#withWork = db.prepare(
+      `select stream_id from sturdy_stream stream where block is null and case
+         when time_closed is not null then repeat_removal = 1
+         when time_removal is not null then 1
+         else (session_id is not null and granted = 0) or exists (
+           select 1 from sturdy_op where seq > stream.cursor and seq < (stream.stream_id + 1) * ${ops_per_stream_max})
+         end`,
+    )
+    this.#lastSeq = db.prepare("select max(seq) as seq from sturdy_op where seq >= ? and seq < ?")
+  }
+
+  /**
+   * Finds the stream of this name, or creates it with a fresh writer_id.
+   *
+   * @throws SturdyError `stream_conflict` if the name belongs to another share, or the ref differs from the stored one.
+   */
+  open(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {
+    const known = this.#byName.get(name)
+    if (known) return sameShare(known, ref)
+    return this.connection.transact("open stream", () => {
+      const raced = this.#byName.get(name)
+      if (raced) return sameShare(raced, ref)
+      const { db, seams } = this.connection
+      const { last } = db.prepare("select coalesce(max(stream_id), 0) as last from sturdy_stream").get() as {
+        last: number
+      }
+      const stream_id = last + 1
+      assert(stream_id <= streams_max, `an outbox holds at most ${streams_max} streams`)
+      const first = firstSeq(stream_id)
+      db.prepare(
+        `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, cursor,
+           frozen_seq, pruned_seq, time_created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ).run(
+        stream_id,
+        name,
+        ref.service,
+        ref.share_id,
+        ref.secret,
+        randomId(seams.random, 128),
+        session_id ?? null,
+        first,
+        first,
+        first,
+        seams.clock.now(),
+      )
+      return this.get(stream_id)
+    })
+  }
+
+  find(name: string): StreamRow | undefined {
+    return this.#byName.get(name) ?? undefined
+  }
+
+  get(stream_id: number): StreamRow {
+    const row = this.#byId.get(stream_id)
+    assert(row, `stream ${stream_id} is gone: streams are never deleted`)
+    return row
+  }
+
+  all(): StreamRow[] {
+    return this.#all.all()
+  }
+
+  /** Streams that have something to send and no block: ops, a share to create, or one to remove. */
+  withWork(): number[] {
+    return this.#withWork.all().map((row) => row.stream_id)
+  }
+
+  /** Highest seq ever given in the stream, whether its op is still there or not. */
+  lastSeq(stream: StreamRow): number {
+    const { seq } = this.#lastSeq.get(firstSeq(stream.stream_id), endSeq(stream.stream_id))!
+    return Math.max(seq ?? 0, stream.cursor)
+  }
+
+  /** Ops that wait for the server. After the stream was closed none waits: they are discarded. */
+  pendingCount(stream: StreamRow): number {
+    if (stream.time_closed !== null) return 0
+    return this.lastSeq(stream) - stream.cursor - stream.gap_count
+  }
+
+  /** Removal is the stream's last intent: nothing is recorded, frozen or sent after it but the removal itself. */
+  recordRemoval(stream_id: number): void {
+    const { db, seams } = this.connection
+    this.connection.transact("record removal", () => {
+      db.prepare(
+        `update sturdy_stream set time_removal = ?, attempts = 0, next_attempt_at = null, block = null
+         where stream_id = ? and time_removal is null`,
+      ).run(seams.clock.now(), stream_id)
+    })
+  }
+}
+
+function sameShare(known: StreamRow, ref: SturdyRef): StreamRow {
+  if (known.service === ref.service && known.share_id === ref.share_id && known.secret === ref.secret) return known
+  const differs = (["service", "share_id", "secret"] as const).filter((field) => known[field] !== ref[field])
+  throw new SturdyError(
+    "stream_conflict",
+    `stream ${known.name} exists with another ${differs.join(" and ")}`,
+    "A stream never changes its share: use the stored ref (outbox.stream(name)), or another name.",
+  )
+}

@@ -1,0 +1,173 @@
+/** One stream as the host holds it: record ops, remove the share, see how it stands. */
+import { encodeArgs } from "./intent/codec.ts"
+import { SturdyError } from "./intent/error.ts"
+import * as limit from "./intent/limit.ts"
+import { intentOp, newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
+import type { NewOp } from "./store/new-op.ts"
+import type { StreamRow, Streams } from "./store/stream.ts"
+import { isUlid, type UlidFactory } from "./intent/ulid.ts"
+import type { Clock } from "./intent/seam.ts"
+
+export interface RecordInput {
+  method: string
+  args: readonly unknown[]
+  /** Names what the op is a state of: an op with the same key that was not sent yet is replaced by this one. */
+  key?: string
+  /** Identity of the host's event: recorded once per stream, whatever happens; the same again returns the first op. */
+  captureId?: string
+  /** Ops that must be decided before this one; those whose results are arguments are added. */
+  dependsOn?: readonly (Intent | string)[]
+  /** Depend on the first op recorded with each of these keys, where there is one. */
+  dependsOnKeys?: readonly string[]
+  /** Record nothing if method and args equal those of the last op recorded with the key and this option. */
+  onlyIfChanged?: boolean
+  /** Keys beginning with this are over: what comes under them next counts as changed. */
+  endsKeys?: string
+  /** Note the captureId, record nothing: newer state of the key is recorded already. */
+  stale?: boolean
+  /** Bring the result back, for `outbox.result`. */
+  wantResult?: boolean
+  /** Version of the app's payload. @default 1 */
+  schemaVersion?: number
+  actorId?: string
+}
+
+/** What a stream needs of its outbox. */
+export interface StreamOwner {
+  readonly outbox: object
+  readonly streams: Streams
+  readonly ulid: UlidFactory
+  readonly clock: Clock
+  /** Writes the op, or adds it to the open unit; the IntentOp is told which op stands for it. */
+  submit(stream: StreamRow, op: NewOp, intent: IntentOp): void
+  remove(stream: StreamRow): void
+}
+
+export interface StreamStatus {
+  name: string
+  service: string
+  share_id: string
+  url: string | undefined
+  pending: number
+  dead: number
+  block: string | undefined
+  removed: boolean
+}
+
+export class Stream {
+  readonly name: string
+  readonly #stream_id: number
+  readonly #owner: StreamOwner
+  readonly #referenceOf: ReturnType<typeof referenceIn>
+
+  constructor(row: StreamRow, owner: StreamOwner) {
+    this.name = row.name
+    this.#stream_id = row.stream_id
+    this.#owner = owner
+    this.#referenceOf = referenceIn(owner.outbox, row.stream_id)
+  }
+
+  /**
+   * Records one op intent and wakes the flusher. On disk when it returns (survives kill -9; `outbox.durable()` for power
+   * loss). Arguments are serialized at once. Inside `outbox.unit` it is written with the unit.
+   *
+   * @throws SturdyError `invalid_argument`, `args_unsupported`, `reference_foreign`, `reference_superseded`,
+   *   `op_too_large`, `outbox_full`, `stream_closed`, `busy`, `disk_full`, `storage_fault`, `database_moved`, `closed`;
+   *   nothing was written unless `indeterminate`, and then repeating with the same captureId is safe.
+   */
+  record<T = unknown>(input: RecordInput): Intent<T> {
+    checkInput(input)
+    const { text, references } = encodeArgs(input.args, this.#referenceOf)
+    const depends_on = [...new Set([...references, ...(input.dependsOn ?? []).map((on) => this.#dependency(on))])]
+    if (depends_on.length > limit.depends_on_max)
+      throw invalid(`an op depends on at most ${limit.depends_on_max} others, this one on ${depends_on.length}`)
+    const op: NewOp = {
+      op_id: this.#owner.ulid(),
+      method: input.method,
+      args: text,
+      depends_on,
+      references,
+      want_result: input.wantResult ?? false,
+      schema_version: input.schemaVersion ?? 1,
+      actor_id: input.actorId,
+      time_created: this.#owner.clock.now(),
+      key: input.key,
+      capture_id: input.captureId,
+      stale: input.stale ?? false,
+      only_if_changed: input.onlyIfChanged ?? false,
+      depends_on_keys: input.dependsOnKeys ?? [],
+      ends_keys: input.endsKeys,
+    }
+    const intent: IntentOp = {
+      outbox: this.#owner.outbox,
+      stream_id: this.#stream_id,
+      op_id: op.op_id,
+      seq: undefined,
+      method: op.method,
+      want_result: op.want_result,
+    }
+    this.#owner.submit(this.#row, op, intent)
+    return newIntent(intent)
+  }
+
+  /**
+   * Records that the share is to be removed: the stream's last intent. It overtakes what is pending, which becomes
+   * `discarded` when the service has answered. Safe to repeat.
+   */
+  remove(): void {
+    this.#owner.remove(this.#row)
+  }
+
+  status(): StreamStatus {
+    const row = this.#row
+    return {
+      name: row.name,
+      service: row.service,
+      share_id: row.share_id,
+      url: row.url ?? undefined,
+      pending: this.#owner.streams.pendingCount(row),
+      dead: row.dead_count,
+      block: row.block ?? undefined,
+      removed: row.time_removal !== null,
+    }
+  }
+
+  get #row(): StreamRow {
+    return this.#owner.streams.get(this.#stream_id)
+  }
+
+  #dependency(on: Intent | string): string {
+    if (typeof on === "string") {
+      if (isUlid(on)) return on
+      throw invalid(`dependsOn: ${JSON.stringify(on)} is not an op_id`)
+    }
+    if (!intentOp(on)) throw invalid("dependsOn: not an Intent")
+    return this.#referenceOf(on)!.op_id
+  }
+}
+
+function checkInput(input: RecordInput): void {
+  if (typeof input?.method !== "string" || input.method === "") throw invalid("method must be a name")
+  if (!Array.isArray(input.args)) throw invalid("args must be an array: the arguments of the call")
+  for (const [name, text] of Object.entries({
+    method: input.method,
+    key: input.key,
+    captureId: input.captureId,
+    actorId: input.actorId,
+    endsKeys: input.endsKeys,
+  })) {
+    if (text === undefined) continue
+    if (typeof text !== "string" || text === "") throw invalid(`${name} must be a text that is not empty`)
+    const bytes = Buffer.byteLength(text)
+    if (bytes > limit.name_bytes_max)
+      throw invalid(`${name} has ${bytes} bytes, at most ${limit.name_bytes_max} are taken`)
+  }
+  const version = input.schemaVersion ?? 1
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw invalid(`schemaVersion must be a positive integer, got ${version}`)
+  if (input.onlyIfChanged && input.key === undefined) throw invalid("onlyIfChanged needs a key")
+}
+
+function invalid(message: string): SturdyError {
+  return new SturdyError("invalid_argument", message, "See RecordInput; nothing was written.")
+}

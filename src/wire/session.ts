@@ -1,0 +1,132 @@
+/**
+ * One POST to a share service: createShare → redeemShare → appendOps … or removeShare, pipelined, in order. A session
+ * lives as long as its POST; every stub dies with it, which is why the intents are stored and not the stubs.
+ */
+import { RpcSession } from "capnweb"
+import * as limit from "../intent/limit.ts"
+import type { Clock } from "../intent/seam.ts"
+import { BatchTransport } from "./batch-transport.ts"
+import type {
+  Ack,
+  AppendBatch,
+  CreateShareInput,
+  GrantFacts,
+  RedeemInput,
+  Refusal,
+  ShareService,
+  SyncInfo,
+} from "./contract.ts"
+import { retryAfterMs } from "./retry-after.ts"
+import { TransportFault, type Transport, type TransportResponse } from "./transport.ts"
+
+export interface Post {
+  service: string
+  headers: Record<string, string>
+  create: CreateShareInput | undefined
+  redeem: RedeemInput
+  batches: AppendBatch[]
+  remove: boolean
+}
+
+/** What came back for one call: a value, the server's coded refusal, an uncoded error of the server's, or nothing. */
+export type Answer<T> =
+  | { kind: "value"; value: T }
+  | { kind: "refused"; code: string; message: string }
+  | { kind: "failed"; message: string }
+  | { kind: "fault"; fault: TransportFault }
+
+export interface PostAnswer {
+  created: Answer<SyncInfo> | undefined
+  grant: Answer<GrantFacts>
+  appended: Answer<Ack | Refusal>[]
+  removed: Answer<{ removed: true }> | undefined
+}
+
+/** The live interface as a client sees it: every result a promise, members of results reachable before they arrive. */
+interface RemoteService {
+  createShare(input: CreateShareInput): Promise<SyncInfo>
+  redeemShare(input: RedeemInput): Promise<GrantFacts & Partial<Disposable>> & { share: RemoteShare }
+}
+
+interface RemoteShare {
+  appendOps(batch: AppendBatch): Promise<Ack | Refusal>
+  removeShare(): Promise<{ removed: true }>
+}
+
+/** Sends the POST and waits for every answer. Never rejects: faults are answers too. */
+export async function sendPost(
+  post: Post,
+  transport: Transport,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<PostAnswer> {
+  const batch = new BatchTransport()
+  const session = new RpcSession<ShareService & object>(batch, undefined, {
+    limits: { maxMessageSize: limit.response_bytes_max },
+  })
+  // The remote's own type describes awaited results; this narrow one describes what we pipeline.
+  const remote = session.getRemoteMain() as unknown as RemoteService & Disposable
+  const created = post.create && answerOf(remote.createShare(post.create))
+  const redeemed = remote.redeemShare(post.redeem)
+  const grant = answerOf(redeemed.then(factsOf))
+  const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch)))
+  const removed = post.remove ? answerOf(redeemed.share.removeShare()) : undefined
+  try {
+    const deadline_ms = limit.request_deadline_ms
+    batch.answer(
+      accepted(
+        await transport({ url: post.service, headers: post.headers, body: batch.body, deadline_ms, signal }),
+        clock,
+      ),
+    )
+  } catch (error) {
+    batch.fail(
+      error instanceof TransportFault
+        ? error
+        : new TransportFault("connection_lost", "unknown", "the transport failed", { cause: error }),
+    )
+  }
+  return {
+    created: await created,
+    grant: await grant,
+    appended: await Promise.all(appended),
+    removed: await removed,
+  }
+}
+
+/** The grant without its live part, which dies with this POST. */
+function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
+  const { share_id, service_id, epoch, scopes, cursor, head_op_id, limits } = grant
+  return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
+}
+
+function accepted(response: TransportResponse, clock: Clock): TransportResponse {
+  const { status, retry_after } = response
+  if (status === 200) return response
+  const redirect = status >= 300 && status < 400
+  const wait = retryAfterMs(retry_after, clock.now())
+  throw new TransportFault(
+    redirect ? "redirect" : "http_status",
+    "unknown",
+    redirect ? `HTTP ${status}: the service sends elsewhere, which is not followed` : `HTTP ${status}`,
+    { status, ...(wait !== undefined && { retry_after_ms: wait }) },
+  )
+}
+
+/** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */
+function answerOf<T>(promise: PromiseLike<T>): Promise<Answer<T>> {
+  return Promise.resolve(
+    promise.then(
+      (value): Answer<T> => ({ kind: "value", value }),
+      (error): Answer<T> => errorAnswer(error),
+    ),
+  )
+}
+
+function errorAnswer(error: unknown): Answer<never> {
+  if (error instanceof TransportFault) return { kind: "fault", fault: error }
+  const message = error instanceof Error ? error.message : String(error)
+  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
+    return { kind: "refused", code: error.code, message }
+  return { kind: "failed", message }
+}

@@ -1,0 +1,53 @@
+/**
+ * The network seam: one HTTP exchange. Own class of fault, so that nothing a server sends can look like one: errors that
+ * come off the wire are plain `Error`s with own properties, never instances of this class.
+ */
+
+export interface TransportRequest {
+  url: string
+  headers: Record<string, string>
+  body: string
+  /** From the first byte sent to the last received. */
+  deadline_ms: number
+  /** Aborts the attempt; its outcome is then unknown. */
+  signal: AbortSignal
+}
+
+export interface TransportResponse {
+  status: number
+  content_type: string | null
+  retry_after: string | null
+  body: string
+}
+
+/** Rejects with `TransportFault` only. */
+export type Transport = (request: TransportRequest) => Promise<TransportResponse>
+
+/** `not_sent`: the server cannot have seen the request. `unknown`: it may have decided everything in it. */
+export type Delivery = "not_sent" | "unknown"
+
+export type TransportFaultCode =
+  | "refused"
+  | "name_not_found"
+  | "invalid_url"
+  | "connection_lost"
+  | "deadline"
+  | "aborted"
+  | "http_status"
+  | "redirect"
+  | "not_capnweb"
+  | "response_too_large"
+  | "answer_missing"
+
+export class TransportFault extends Error {
+  override readonly name = "TransportFault"
+
+  constructor(
+    readonly code: TransportFaultCode,
+    readonly delivery: Delivery,
+    message: string,
+    readonly details: { status?: number; retry_after_ms?: number; cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+  }
+}
