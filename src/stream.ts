@@ -4,7 +4,7 @@ import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import { intentOp, newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
 import type { NewOp } from "./store/new-op.ts"
-import type { StreamRow, Streams } from "./store/stream.ts"
+import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
 
@@ -48,9 +48,15 @@ export interface StreamStatus {
   service: string
   share_id: string
   url: string | undefined
+  /** Ops recorded since the stream exists, whatever became of them. */
+  recorded: number
   pending: number
   dead: number
+  /** Attempts that reached the network or tried to, and batches that the service decided. */
+  posts: number
+  batches: number
   block: string | undefined
+  /** Its removal was recorded: nothing more can be. */
   removed: boolean
 }
 
@@ -125,8 +131,11 @@ export class Stream {
       service: row.service,
       share_id: row.share_id,
       url: row.url ?? undefined,
+      recorded: localSeq(this.#owner.streams.lastSeq(row)),
       pending: this.#owner.streams.pendingCount(row),
       dead: row.dead_count,
+      posts: row.post_count,
+      batches: row.batch_count,
       block: row.block ?? undefined,
       removed: row.time_removal !== null,
     }

@@ -13,6 +13,10 @@ import type { Reference } from "./reference.ts"
 /** Arguments nested deeper than this are refused; capnweb's receiver counts two levels for an array. */
 const depth_max = 100
 
+/** capnweb's receiver counts characters, the sign too. */
+const bigint_digits_max = 16_383
+const bigint_max = 10n ** BigInt(bigint_digits_max) - 1n
+
 const plainErrors = new Set<unknown>(
   [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError].map(
     (type) => type.prototype,
@@ -65,11 +69,15 @@ export function encodeArgs(
   // A string of the caller's holds the marker: take one that it does not hold.
   if (found.some((_, index) => plain.split(quoted(index)).length !== 2))
     return encodeArgs(args, referenceOf, `${marker}\u0000`)
-  const text = found.reduce(
-    (text, reference, index) =>
-      text.replace(quoted(index), () => JSON.stringify(["$ref", reference.op_id, reference.path])),
-    plain,
-  )
+  // One pass, from left to right as they were found: a path may hold what looks like a marker.
+  let text = ""
+  let rest = plain
+  for (const [index, { op_id, path }] of found.entries()) {
+    const [before, after] = rest.split(quoted(index)) as [string, string]
+    text += before + JSON.stringify(["$ref", op_id, path])
+    rest = after
+  }
+  text += rest
   return { text, references: [...new Set(found.map((reference) => reference.op_id))] }
 }
 
@@ -120,6 +128,8 @@ class Walker {
         if (Object.is(value, -0)) throw unsupported(path, "-0 would become 0")
         return value
       case "bigint":
+        if (value > bigint_max || value < -bigint_max)
+          throw unsupported(path, `a bigint of more than ${bigint_digits_max} digits is refused by the receiver`)
         return value
       case "function": {
         const reference = this.referenceOf(value)
@@ -156,6 +166,7 @@ class Walker {
       if (!(i in value)) throw unsupported(`${path}[${i}]`, "a hole would become undefined")
       copy.push(this.value(value[i], `${path}[${i}]`, depth + 1))
     }
+    if (Object.keys(value).length !== value.length) throw unsupported(path, "a named property of an array is dropped")
     return copy
   }
 
@@ -163,8 +174,12 @@ class Walker {
     const prototype = Object.getPrototypeOf(value)
     if (atomPrototypes.has(prototype)) return value
     if (plainErrors.has(prototype)) {
-      // Own properties of an error travel too: they must be plain, and hold no reference.
-      for (const key of Object.keys(value)) this.value(value[key as never], `${path}.${key}`, depth + 1)
+      if (Object.hasOwn(value, "name")) throw unsupported(path, "an Error with a name of its own loses its class")
+      // Own properties of an error travel too, hidden ones as well: they must be plain, and hold no reference.
+      const references = this.found.length
+      for (const key of [...Object.keys(value), "cause", "errors"])
+        if (Object.hasOwn(value, key)) this.value(value[key as never], `${path}.${key}`, depth + 1)
+      if (this.found.length > references) throw unsupported(path, "an Error cannot hold a reference")
       return value
     }
     if (prototype !== Object.prototype || Object.prototype.toString.call(value) !== "[object Object]")

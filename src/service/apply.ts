@@ -68,7 +68,7 @@ function resultOf(log: OpLog, op_id: string): string {
   return result
 }
 
-/** What an async handler does after its first await would run outside of every transaction: it gets an error instead. */
+/** What an async handler does after its first await would run outside of every transaction: here it fails instead. */
 class ScopedSql implements Sql {
   #sql: Sql | undefined
 

@@ -1,6 +1,43 @@
-/** The share service on Bun.serve: the embedded default. */
+/** The share service on Bun: on a file of its own or in the host's database, as a fetch function or a whole server. */
 import { post_bytes_max } from "../intent/limit.ts"
-import { createShareService, type ShareServer, type ShareServiceOptions } from "./service.ts"
+import { type CoreOptions, openCore } from "./core.ts"
+import { answerRequest } from "./http.ts"
+import { openShareServiceFile } from "./sql-bun.ts"
+import type { Sql } from "./sql-port.ts"
+
+interface Place {
+  /** A database of the host's: handlers write into it, in the transaction that decides their batch. */
+  sql?: Sql
+  /** Or a file of the service's own, created 0600. */
+  file?: string
+}
+
+export interface ShareServiceOptions extends Omit<CoreOptions, "sql">, Place {
+  /** Origin of the urls of shares, without a trailing slash. @default the origin of each request */
+  url?: string
+}
+
+export interface ShareServer {
+  readonly service_id: string
+  /** The database: for reading what was decided. */
+  readonly sql: Sql
+  fetch(request: Request): Promise<Response>
+  /** Closes the file that it opened itself. */
+  close(): void
+}
+
+export function createShareService(options: ShareServiceOptions): ShareServer {
+  const { sql, close } = open(options)
+  const core = closingOnError(close, () => openCore({ ...options, sql }))
+  return { service_id: core.service_id, sql, close, fetch: (request) => answerRequest(core, request, options.url) }
+}
+
+function open({ sql, file }: Place): { sql: Sql; close: () => void } {
+  if (sql) return { sql, close: () => {} }
+  if (file === undefined) throw new TypeError("the share service needs sql or file")
+  const opened = openShareServiceFile(file)
+  return { sql: opened, close: opened.close }
+}
 
 export interface ServeOptions extends ShareServiceOptions {
   /** @default 0, any free port */
@@ -22,7 +59,7 @@ const body_slack_bytes = 64 * 1024
 
 export function serveShareService(options: ServeOptions): RunningShareService {
   const service = createShareService(options)
-  const server = startOrClose(service, () =>
+  const server = closingOnError(service.close, () =>
     Bun.serve({
       port: options.port ?? 0,
       hostname: options.hostname ?? "127.0.0.1",
@@ -47,11 +84,11 @@ export function serveShareService(options: ServeOptions): RunningShareService {
   }
 }
 
-function startOrClose<T>(service: ShareServer, start: () => T): T {
+function closingOnError<T>(close: () => void, start: () => T): T {
   try {
     return start()
   } catch (error) {
-    service.close()
+    close()
     throw error
   }
 }

@@ -6,7 +6,6 @@ import type { Methods } from "./handler.ts"
 import { grantLimits } from "./limit.ts"
 import { opencodeMethods } from "./opencode-methods.ts"
 import { migrate } from "./schema.ts"
-import { openShareServiceFile } from "./sql-bun.ts"
 import type { Sql } from "./sql-port.ts"
 
 /** What an observer sees, after it happened. No secrets are in it. */
@@ -18,10 +17,7 @@ export type ServiceEvent =
   | { name: "failure"; error: unknown }
 
 export interface CoreOptions {
-  /** A database of the host's: handlers write into it, in the transaction that decides their batch. */
-  sql?: Sql
-  /** Or a file of the service's own, created 0600. */
-  file?: string
+  sql: Sql
   /** @default those of an opencode share */
   methods?: Methods
   /** Inside the transaction that removes a share: delete what own methods wrote for it. */
@@ -42,33 +38,18 @@ export interface Core {
   service_id: string
   onRemove: (sql: Sql, share: number) => void
   observe: (event: ServiceEvent) => void
-  /** Closes the file if this core opened it. */
-  close: () => void
 }
 
+/** On any engine of the port: nothing below this imports bun:sqlite. */
 export function openCore(options: CoreOptions): Core {
-  const opened = options.sql ? undefined : openShareServiceFile(required(options.file))
-  const close = () => opened?.close()
-  try {
-    const sql = options.sql ?? opened!
-    const seams = options.seams ?? systemSeams
-    return {
-      sql,
-      seams,
-      methods: options.methods ?? opencodeMethods,
-      limits: grantLimits(options.limits),
-      service_id: migrate(sql, seams),
-      onRemove: options.onRemove ?? (() => {}),
-      observe: options.observe ?? (() => {}),
-      close,
-    }
-  } catch (error) {
-    close()
-    throw error
+  const seams = options.seams ?? systemSeams
+  return {
+    sql: options.sql,
+    seams,
+    methods: options.methods ?? opencodeMethods,
+    limits: grantLimits(options.limits),
+    service_id: migrate(options.sql, seams),
+    onRemove: options.onRemove ?? (() => {}),
+    observe: options.observe ?? (() => {}),
   }
-}
-
-function required(file: string | undefined): string {
-  if (file === undefined) throw new TypeError("the share service needs sql or file")
-  return file
 }

@@ -4,11 +4,25 @@
  * `serveShareService` is a whole server on Bun. `createShareService` is its fetch function, for a server of your own:
  * pass `sql` and `methods`, and your handlers write in the transaction that decides their batch.
  */
-export { type RunningShareService, type ServeOptions, serveShareService } from "./bun.ts"
+export {
+  createShareService,
+  type RunningShareService,
+  type ServeOptions,
+  serveShareService,
+  type ShareServer,
+  type ShareServiceOptions,
+} from "./bun.ts"
 export { type ServiceEvent } from "./core.ts"
 export { type Handler, type HandlerContext, type Methods, Rejection } from "./handler.ts"
 export { opencodeMethods } from "./opencode-methods.ts"
-export { createShareService, type ShareServer, type ShareServiceOptions } from "./service.ts"
 export { ShareError } from "./share-error.ts"
 export { openShareServiceFile, type SqlFile } from "./sql-bun.ts"
-export { type Sql, SqlBusyError, type SqlEngine, type SqlParam, sqlPort, type SqlRow } from "./sql-port.ts"
+export {
+  type Sql,
+  SqlBusyError,
+  type SqlEngine,
+  type SqlParam,
+  sqlPort,
+  type SqlRow,
+  type SqlValue,
+} from "./sql-port.ts"

@@ -2,7 +2,7 @@
 import type { HandlerContext } from "./handler.ts"
 import type { Sql } from "./sql-port.ts"
 
-export type ItemType = "session" | "message" | "part" | "session_diff" | "model" | "turn"
+type ItemType = "session" | "message" | "part" | "session_diff" | "model" | "turn"
 
 export interface ItemKey {
   type: ItemType
@@ -26,7 +26,7 @@ export function putItem(context: HandlerContext, key: ItemKey, data: string | nu
   )
 }
 
-/** A removed message takes its parts and its turn with it. A part that comes later is kept, and not shown without it. */
+/** Its parts and its turn go with it. A part that comes later is kept, and not shown before the message is put again. */
 export function removeMessage(context: HandlerContext, id: string): void {
   putItem(context, { type: "message", id }, null)
   context.sql.run(

@@ -1,15 +1,12 @@
 /** Applied ops after a share-wide position: for whoever holds the scope read. */
-import { z } from "zod"
 import { page_max } from "../intent/limit.ts"
 import { ulidFromBytes } from "../intent/ulid.ts"
 import type { AuditEntry, Codec, SharedOp, SharePage } from "../wire/contract.ts"
 import { readAudit } from "./audit.ts"
 import { type Bound, check, permitted } from "./capability.ts"
 import type { Core } from "./core.ts"
-import { parse } from "./share.ts"
+import { pageInput, parse } from "./input.ts"
 import type { Sql } from "./sql-port.ts"
-
-const pageInput = z.object({ after: z.int().nonnegative().optional(), limit: z.int().positive().optional() })
 
 interface AppliedRow {
   position: number

@@ -16,7 +16,7 @@ export interface ResolvedArgs {
 const mayRefer = /"(?:\$|\\u0024)ref"/i
 
 /**
- * @param resultOf capnweb `serialize()` text of the result of a declared dependency; throws `Rejection` if there is none.
+ * @param resultOf capnweb `serialize()` text of the result of a declared dependency; throws `Rejection` if there is none
  * @throws Rejection `invalid_args`, `reference_undeclared`, `reference_missing`, and what `resultOf` throws.
  */
 export function resolveArgs(op: WireOp, resultOf: (op_id: string) => string): ResolvedArgs {
@@ -59,7 +59,7 @@ function plainJson(node: Node): Node {
   return text === undefined ? null : (JSON.parse(text) as Node)
 }
 
-/** A text that cannot be decoded is the client's: this op is rejected, whatever the decoder threw (stack overflow too). */
+/** A text that cannot be decoded is the client's fault: the op is rejected, whatever was thrown (stack overflow too). */
 function invalidUnless<T>(decode: () => T): T {
   try {
     return decode()

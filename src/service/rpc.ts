@@ -1,7 +1,7 @@
 /**
- * `POST /rpc/share`: one Cap'n Web batch. Unlike capnweb's own batch server, whose reading runs ahead of calls whose
- * arguments wait for an earlier result, this one reads a line only when what the lines before it started is done: the calls of
- * one POST run in order, each committed before the next.
+ * `POST /rpc/share`: one Cap'n Web batch. The calls of one POST run in order, each committed before the next: a line
+ * is read only when what the lines before it started is done. capnweb's own batch server reads on while a call waits
+ * for arguments that are results of earlier calls.
  */
 import { RpcSession, type RpcTarget, type RpcTransport } from "capnweb"
 import { ShareError } from "./share-error.ts"

@@ -17,7 +17,7 @@ export function openShareServiceFile(file: string): SqlFile {
   if (file !== ":memory:") createPrivately(file)
   const db = new Database(file, { create: true, readwrite: true, strict: true })
   try {
-    // The timeout first: with WAL first, 60 of 90 simultaneous opens failed with SQLITE_BUSY (research/reliability.md §0.5).
+    // The timeout first: with WAL first, 60 of 90 simultaneous opens failed with SQLITE_BUSY.
     db.run(`PRAGMA busy_timeout = ${busy_timeout_ms}`)
     db.run("PRAGMA journal_mode = WAL")
     // An Ack is a promise for ever, so it must survive power loss.

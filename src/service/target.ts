@@ -3,7 +3,6 @@
  * nothing else can: state and helpers stay in # members. Arguments are unknown until they are checked below.
  */
 import { RpcTarget } from "capnweb"
-import { z } from "zod"
 import { isId } from "../intent/ulid.ts"
 import type {
   Ack,
@@ -22,9 +21,11 @@ import type {
 import { type Bound, permitted, redeem } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { appendOps } from "./decide.ts"
+import { parse, redeemInput } from "./input.ts"
+import { attenuate, revokeCapability, rotateSecret } from "./lineage.ts"
 import { readRegister } from "./op-log.ts"
 import { auditLog, readShare } from "./read-share.ts"
-import { attenuate, createShare, parse, removeShare, revokeCapability, rotateSecret } from "./share.ts"
+import { createShare, removeShare } from "./share.ts"
 import { ShareError } from "./share-error.ts"
 import { SqlBusyError } from "./sql-port.ts"
 
@@ -100,10 +101,8 @@ class LiveShareTarget extends RpcTarget implements LiveShare {
   }
 }
 
-const redeemInput = z.object({ share_id: z.string(), secret: z.string(), writer_id: z.unknown() })
-
 /** A grant as plain data, and what a live share is bound to. Reads only. */
-export function redeemFacts(core: Core, input: unknown): { facts: GrantFacts; bound: Bound } {
+function redeemFacts(core: Core, input: unknown): { facts: GrantFacts; bound: Bound } {
   const { share_id, secret, writer_id } = parse(redeemInput, input)
   const access = permitted(redeem(core.sql, { share_id, secret }, core.seams.clock.now()))
   if (!isId(writer_id)) throw new ShareError("malformed", "malformed: writer_id")

@@ -66,8 +66,11 @@ export class Checkpoints {
     const { db } = this.connection
     if (db.inTransaction) return
     try {
-      const { freelist_count } = db.prepare("pragma freelist_count").get() as { freelist_count: number }
-      if (freelist_count > vacuum_pages / 10) db.run(`pragma incremental_vacuum(${vacuum_pages})`)
+      const freelist_count = this.connection.read("vacuum", () => {
+        const free = db.query("pragma freelist_count").get() as { freelist_count: number }
+        if (free.freelist_count > vacuum_pages / 10) db.run(`pragma incremental_vacuum(${vacuum_pages})`)
+        return free.freelist_count
+      })
       this.#checkpoint("truncate")
       if (freelist_count > vacuum_pages) this.written(0)
     } catch (error) {
@@ -81,7 +84,7 @@ export class Checkpoints {
     try {
       // TRUNCATE would wait for readers in other processes on this thread: what is busy is left for the next time.
       db.run("pragma busy_timeout = 0")
-      this.connection.read("checkpoint", () => db.prepare(`pragma wal_checkpoint(${mode})`).get())
+      this.connection.read("checkpoint", () => db.query(`pragma wal_checkpoint(${mode})`).get())
     } catch (error) {
       ignoreFault(error)
     } finally {

@@ -57,12 +57,26 @@ export class Connection {
     } catch (error) {
       this.#abandon()
       // A busy COMMIT is refused before anything is written; any other error may come after the write.
-      throw storageError(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY"))
+      throw commitError(error, doing)
     }
     this.commits += 1
     this.seams.crashPoint(`${doing}:after-commit`)
     this.#assertInPlace(doing)
     return result
+  }
+
+  /**
+   * For steps that are told to others once they are committed: never part of a transaction that may still roll back.
+   *
+   * @throws SturdyError `busy`.
+   */
+  assertAlone(doing: string): void {
+    if (!this.insideHost) return
+    throw new SturdyError(
+      "busy",
+      `${doing}: the host has a transaction open on this connection; nothing was written`,
+      "Nothing to do: it is tried again when the host's transaction has ended.",
+    )
   }
 
   /** Reads outside a transaction, with SQLite's errors translated. */
@@ -120,6 +134,17 @@ export class Connection {
     this.db.fileControl(constants.SQLITE_FCNTL_HAS_MOVED, this.#moved)
     return this.#moved[0] !== 0
   }
+}
+
+function commitError(error: unknown, doing: string): unknown {
+  const known = storageError(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY"))
+  if (known instanceof SturdyError) return known
+  return new SturdyError(
+    "storage_fault",
+    `${doing}: COMMIT failed (${error instanceof Error ? error.message : error}); it is not known whether it was written`,
+    "Repeating with the same captureId is safe.",
+    { cause: error, indeterminate: true },
+  )
 }
 
 function isThenable(value: unknown): boolean {

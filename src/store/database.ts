@@ -5,21 +5,38 @@
  * before the first table; the file created 0600 before SQLite opens it, so that -wal and -shm inherit the mode.
  * Never open the main or -shm file by other means while it is open: closing such a descriptor drops SQLite's locks.
  */
-import { Database } from "bun:sqlite"
+import { constants, Database, type SQLQueryBindings, type Statement } from "bun:sqlite"
 import { closeSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { Connection } from "./connection.ts"
 import { sqliteCode, storageError } from "./fault.ts"
-import { migrate } from "./migrate.ts"
+import { migrate, upToDate } from "./migrate.ts"
 
 /** "Strd": marks an outbox file, beside its tables. */
 const application_id = 0x53747264
 
 /** Files that this process has open: a second handle of one process waits for itself and drops its locks on close. */
 const openFiles = new Set<string>()
+
+/** Its close really closes: with a statement left, SQLite keeps the locks and the -wal until the garbage is collected. */
+class Handle extends Database {
+  readonly #statements: Statement[] = []
+
+  override prepare<Row, Params extends SQLQueryBindings | SQLQueryBindings[]>(sql: string, params?: Params) {
+    const statement = super.prepare<Row, Params>(sql, params)
+    this.#statements.push(statement)
+    return statement
+  }
+
+  override close(): void {
+    for (const statement of this.#statements.splice(0)) statement.finalize()
+    super.close()
+  }
+}
 
 export interface OpenDatabase {
   connection: Connection
@@ -41,6 +58,7 @@ export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
       "Share the one outbox object: a second handle would wait for the first and drop its locks.",
     )
   refuseForeign(file)
+  refuseUntouched(file, seams)
   const db = connect(file)
   try {
     refuseOther(db, file)
@@ -75,14 +93,13 @@ export function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
   return { connection, close() {} }
 }
 
-/** Opens an outbox for looking only: never created, never migrated, never locked. For the CLI. */
+/** Opens an outbox for looking only: nothing is created, migrated or locked, and its owner is never waited for. */
 export function openDatabaseForReading(path: string): Database {
-  const stats = statOf(path)
-  if (!stats)
+  if (!statOf(path))
     throw new SturdyError("database_missing", `no outbox at ${path}`, "Check the path, or name another with --db FILE.")
-  refuseForeign(resolve(path))
+  refuseForeign(path)
   try {
-    const db = new Database(path, { readonly: true })
+    const db = openReadOnly(path)
     db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
     refuseOther(db, path)
     const known = db.prepare("select 1 from sqlite_schema where name = 'sturdy_meta'").get()
@@ -93,15 +110,38 @@ export function openDatabaseForReading(path: string): Database {
   }
 }
 
-/** Written once: setting it again would be a write transaction at every start. */
-function mark(db: Database): void {
-  const current = db.prepare("pragma application_id").get() as { application_id: number }
-  if (current.application_id !== application_id) db.run(`pragma application_id = ${application_id}`)
+/** Without a WAL nobody has it open, and SQLite is told that the file does not change: else it would create -wal and -shm. */
+function openReadOnly(path: string): Database {
+  if (statOf(`${path}-wal`)?.size) return new Database(path, { readonly: true })
+  const uri = `${pathToFileURL(resolve(path))}?immutable=1`
+  return new Database(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI)
 }
 
-function connect(file: string): Database {
+/** Closing the last writable handle copies a -wal back: what is not ours to open must be seen through a read-only one. */
+function refuseUntouched(file: string, seams: Seams): void {
+  if (!statOf(`${file}-wal`)?.size) return
+  let db: Handle | undefined
   try {
-    const db = new Database(file, { create: false, readwrite: true })
+    db = new Handle(file, { readonly: true })
+    db.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
+    refuseOther(db, file)
+    upToDate(new Connection(db, seams, file))
+  } catch (error) {
+    throw storageError(error, `opening ${file}`)
+  } finally {
+    db?.close()
+  }
+}
+
+/** Written once: setting it again would be a write transaction at every start. A mark of the host's own stays. */
+function mark(db: Database): void {
+  const current = db.prepare("pragma application_id").get() as { application_id: number }
+  if (current.application_id === 0) db.run(`pragma application_id = ${application_id}`)
+}
+
+function connect(file: string): Handle {
+  try {
+    const db = new Handle(file, { create: false, readwrite: true })
     // While opening nobody's event loop matters yet, and several processes may migrate at once.
     db.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
     return db
@@ -122,7 +162,7 @@ function locate(path: string): string {
   } catch (cause) {
     if (cause instanceof SturdyError) throw cause
     // Another process created it between our look and our create.
-    if (systemCode(cause) === "EEXIST" && statOf(path)?.isFile()) return realpathSync(path)
+    if (systemCode(cause) === "EEXIST" && isFile(path)) return realpathSync(path)
     throw new SturdyError(
       "database_unopenable",
       `${path} cannot be created (${systemCode(cause) ?? cause})`,
@@ -188,6 +228,14 @@ function refuseOther(db: Database, file: string): void {
 
 function statOf(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false })
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }
 
 function systemCode(error: unknown): string | undefined {

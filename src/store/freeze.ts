@@ -76,6 +76,7 @@ export class Freezer {
    * After a removal was recorded, none: no batch is sent after it.
    */
   freeze(term: number, stream_id: number, window: Window): Shipment | undefined {
+    this.connection.assertAlone("freeze")
     return this.connection.transact("freeze", () => {
       if (!this.lease.isHeld(term)) return
       const stream = this.streams.get(stream_id)

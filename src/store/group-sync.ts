@@ -8,10 +8,12 @@
  */
 import { close, fdatasync, fstatSync, openSync, statSync } from "node:fs"
 import { SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
 
 interface Waiter {
   upto: number
+  promise: Promise<void>
   resolve: () => void
   reject: (error: SturdyError) => void
 }
@@ -21,7 +23,8 @@ export type Sync = (fd: number, done: (error: Error | null) => void) => void
 export class GroupSync {
   readonly #fd: number
   readonly #wal: string
-  #recorded = 0
+  /** Starts above what is synced: ops of an earlier process, killed before its sync, may be asked for again here. */
+  #recorded = 1
   #synced = 0
   #running = false
   #waiters: Waiter[] = []
@@ -43,10 +46,9 @@ export class GroupSync {
       )
     this.#wal = `${file}-wal`
     // Holds a read lock on the main file for as long as we are open, so no last close elsewhere deletes the -wal.
-    connection.db.run("begin immediate")
-    connection.db.run("commit")
+    connection.transact("open the -wal", () => {}, limit.record_busy_ms_max)
     // Locks are never on the -wal: opening and closing it is harmless, unlike the main and the -shm file.
-    this.#fd = openSync(this.#wal, "r+")
+    this.#fd = openWal(this.#wal)
   }
 
   /** Call right after COMMIT returned. */
@@ -70,7 +72,7 @@ export class GroupSync {
     const upto = this.#recorded
     if (upto <= this.#synced) return Promise.resolve()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiters.push({ upto, resolve, reject })
+    this.#waiters.push({ upto, promise, resolve, reject })
     if (!this.#running) {
       this.#running = true
       // One turn later, so that callers of this turn share the sync.
@@ -79,8 +81,12 @@ export class GroupSync {
     return promise
   }
 
-  /** Before the database is closed. Waiters are answered first: their sync is in the kernel's hands already. */
-  close(): void {
+  /**
+   * Await it before the database is closed: who waits is answered first. The descriptor stays open until the last sync
+   * is back, because a new file could get its number, and be synced in place of the -wal.
+   */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#waiters.map(({ promise }) => promise))
     close(this.#fd)
   }
 
@@ -120,5 +126,18 @@ export class GroupSync {
       { cause, indeterminate: true },
     )
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#broken)
+  }
+}
+
+function openWal(path: string): number {
+  try {
+    return openSync(path, "r+")
+  } catch (cause) {
+    throw new SturdyError(
+      "database_unopenable",
+      `${path} cannot be opened (${cause instanceof Error ? cause.message : cause})`,
+      "Check that it may be written, and that the process has free file descriptors.",
+      { cause },
+    )
   }
 }

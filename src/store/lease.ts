@@ -61,6 +61,7 @@ export class Lease {
   acquire(): Acquired {
     const seen = this.read()
     if (seen && !this.#isFree(seen)) return { held: false, by: seen }
+    this.connection.assertAlone("acquire lease")
     return this.connection.transact("acquire lease", (): Acquired => {
       const current = this.#read.get()
       if (current && !this.#isFree(current)) return { held: false, by: current }

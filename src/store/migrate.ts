@@ -44,7 +44,8 @@ export function readMeta(connection: Connection): Meta | undefined {
   )
 }
 
-function upToDate(connection: Connection): boolean {
+/** True if there is nothing to migrate. @throws SturdyError `database_newer`. */
+export function upToDate(connection: Connection): boolean {
   const meta = readMeta(connection)
   if (!meta) return false
   if (meta.compatible_version > version)

@@ -62,12 +62,20 @@ export class Recorder {
    *   `busy`, `disk_full`, `storage_fault`, `database_moved`; nothing was written unless `indeterminate`.
    */
   record(stream_id: number, unit: readonly NewOp[], bookmark?: Bookmark): RecordedOp[] {
-    if (this.connection.insideHost) this.candidates.forget()
+    const { insideHost } = this.connection
+    if (insideHost) this.candidates.forget()
+    let recorded = false
     try {
-      return this.connection.transact("record", () => this.#write(stream_id, unit, bookmark), limit.record_busy_ms_max)
-    } catch (error) {
-      this.candidates.forget()
-      throw error
+      const ops = this.connection.transact(
+        "record",
+        () => this.#write(stream_id, unit, bookmark),
+        limit.record_busy_ms_max,
+      )
+      recorded = true
+      return ops
+    } finally {
+      // What was read in it is not there any more after a rollback, the host's too.
+      if (insideHost || !recorded) this.candidates.forget()
     }
   }
 

@@ -102,6 +102,7 @@ export class Settler {
 
   /** Writes the settlement and returns the stream as it is then; undefined if the lease was lost, and nothing is written. */
   settle(term: number, stream_id: number, settlement: Settlement): StreamRow | undefined {
+    this.connection.assertAlone("settle")
     return this.connection.transact("settle", () => {
       if (!this.lease.isHeld(term)) return
       for (const acked of settlement.acked) this.#settleBatch(this.streams.get(stream_id), acked)

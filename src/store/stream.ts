@@ -102,13 +102,13 @@ export class Streams {
       const raced = this.#byName.get(name)
       if (raced) return sameShare(raced, ref)
       const { db, seams } = this.connection
-      const { last } = db.prepare("select coalesce(max(stream_id), 0) as last from sturdy_stream").get() as {
+      const { last } = db.query("select coalesce(max(stream_id), 0) as last from sturdy_stream").get() as {
         last: number
       }
       const stream_id = last + 1
       assert(stream_id <= streams_max, `an outbox holds at most ${streams_max} streams`)
       const first = firstSeq(stream_id)
-      db.prepare(
+      db.query(
         `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, cursor,
            frozen_seq, pruned_seq, time_created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ).run(
@@ -163,7 +163,7 @@ export class Streams {
   recordRemoval(stream_id: number): void {
     const { db, seams } = this.connection
     this.connection.transact("record removal", () => {
-      db.prepare(
+      db.query(
         `update sturdy_stream set time_removal = ?, attempts = 0, next_attempt_at = null, block = null
          where stream_id = ? and time_removal is null`,
       ).run(seams.clock.now(), stream_id)

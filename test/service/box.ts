@@ -7,6 +7,7 @@ import type { WireOp } from "../../src/intent/op.ts"
 import { systemRandom } from "../../src/intent/system.ts"
 import { randomId, ulidFactory } from "../../src/intent/ulid.ts"
 import { type Core, type CoreOptions, openCore, type ServiceEvent } from "../../src/service/core.ts"
+import { openShareServiceFile } from "../../src/service/sql-bun.ts"
 import { ShareServiceTarget } from "../../src/service/target.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import type { Ack, AppendBatch, Grant, LiveShare, Refusal } from "../../src/wire/contract.ts"
@@ -35,9 +36,10 @@ export async function openBox(options: Partial<CoreOptions> = {}) {
   const dir = tempDir()
   const clock = new ManualClock()
   const events: ServiceEvent[] = []
+  let sql = openShareServiceFile(dir.file)
   const open = () =>
     openCore({
-      file: dir.file,
+      sql,
       seams: { clock, random: systemRandom, crashPoint: () => {} },
       observe: (event) => events.push(event),
       ...options,
@@ -60,7 +62,8 @@ export async function openBox(options: Partial<CoreOptions> = {}) {
       return api()
     },
     restart() {
-      core.close()
+      sql.close()
+      sql = openShareServiceFile(dir.file)
       core = open()
     },
     create: () => api().createShare({ ...ref, session_id: "ses_1" }),
@@ -70,7 +73,7 @@ export async function openBox(options: Partial<CoreOptions> = {}) {
       core.sql.all(`SELECT 1 FROM applied WHERE op_id = ?`, Buffer.from(hexOf(op_id), "hex")).length,
     rows: (table: string) => core.sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)!.n,
     async [Symbol.asyncDispose]() {
-      core.close()
+      sql.close()
       await dir[Symbol.asyncDispose]()
     },
   }

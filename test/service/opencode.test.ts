@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { createShareService } from "../../src/service/service.ts"
+import { createShareService } from "../../src/service/bun.ts"
 import { freshId, op, openBox, type Writer } from "./box.ts"
 
 async function setup() {

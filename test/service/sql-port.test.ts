@@ -2,6 +2,7 @@ import { expect, test } from "bun:test"
 import { statSync } from "node:fs"
 import { openShareServiceFile } from "../../src/service/sql-bun.ts"
 import type { SqlParam } from "../../src/service/sql-port.ts"
+import { createShareService } from "../../src/service/bun.ts"
 import { openCore } from "../../src/service/core.ts"
 import { tempDir } from "./box.ts"
 
@@ -79,8 +80,8 @@ test("the files are readable by their owner alone, also in a directory that is m
 
 test("a database of a newer service is refused", async () => {
   await using dir = tempDir()
-  const core = openCore({ file: dir.file })
-  core.sql.run(`INSERT INTO schema_version VALUES (99, 0)`)
-  core.close()
-  expect(() => openCore({ file: dir.file })).toThrow("newer Sturdy")
+  using sql = openShareServiceFile(dir.file)
+  openCore({ sql })
+  sql.run(`INSERT INTO schema_version VALUES (99, 0)`)
+  expect(() => createShareService({ file: dir.file })).toThrow("newer Sturdy")
 })

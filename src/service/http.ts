@@ -1,39 +1,15 @@
-/** The share service as one fetch function: rpc, the public data of a share, health. */
+/** The share service over HTTP, on any runtime with fetch's classes: rpc, the public data of a share, health. */
 import { post_bytes_max } from "../intent/limit.ts"
 import { isId } from "../intent/ulid.ts"
 import { readBody } from "./body.ts"
-import { type Core, type CoreOptions, openCore } from "./core.ts"
+import type { Core } from "./core.ts"
 import { post_lines_max } from "./limit.ts"
 import { readItems } from "./opencode-items.ts"
 import { answerBatch } from "./rpc.ts"
-import type { Sql } from "./sql-port.ts"
 import { ShareServiceTarget } from "./target.ts"
 
-export interface ShareServiceOptions extends CoreOptions {
-  /** Origin of the urls of shares, without a trailing slash. @default the origin of each request */
-  url?: string
-}
-
-export interface ShareServer {
-  readonly service_id: string
-  /** The database: for reading what was decided. */
-  readonly sql: Sql
-  fetch(request: Request): Promise<Response>
-  /** Closes the file that it opened itself. */
-  close(): void
-}
-
-export function createShareService(options: ShareServiceOptions): ShareServer {
-  const core = openCore(options)
-  return {
-    service_id: core.service_id,
-    sql: core.sql,
-    fetch: (request) => answer(core, request, options.url),
-    close: core.close,
-  }
-}
-
-async function answer(core: Core, request: Request, url: string | undefined): Promise<Response> {
+/** `url`: origin of the urls of shares, without a trailing slash; by default the origin of the request. */
+export async function answerRequest(core: Core, request: Request, url?: string): Promise<Response> {
   const at = new URL(request.url)
   const sent = { bytes: 0 }
   const response = await route(core, request, at, url ?? at.origin, sent).catch((error: unknown) => {

@@ -1,0 +1,51 @@
+/** `sturdy ops`: what is in the outbox, op by op. */
+import { readOps } from "../inspect/ops.ts"
+import { openDatabaseForReading } from "../store/database.ts"
+import { type Command, dbOption, note, numberOption, print, printJson, textOption, UsageError } from "./command.ts"
+
+const states = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"]
+
+export const ops: Command = {
+  name: "ops",
+  summary: "list ops: place, state, method, key, size",
+  usage: "[--db FILE] [--stream NAME] [--state STATE] [--limit N] [--after PLACE] [--json]",
+  help: `
+Lists the ops that the outbox holds: pending ones and settled ones that are still kept. Payloads are not shown. Only
+reads.
+
+  --db FILE       the outbox (default: STURDY_DB)
+  --stream NAME   of this stream only
+  --state STATE   ${states.join(", ")}
+  --limit N       at most N ops (default 100)
+  --after PLACE   the next page: the place that the page before ended with
+  --json          one op per line`,
+  options: {
+    db: { type: "string" },
+    stream: { type: "string" },
+    state: { type: "string" },
+    limit: { type: "string" },
+    after: { type: "string" },
+  },
+  positionals: 0,
+  async run(input) {
+    const state = textOption(input, "state")
+    if (state !== undefined && !states.includes(state))
+      throw new UsageError(`--state must be one of ${states.join(", ")}, got ${state}`, ops)
+    const stream = textOption(input, "stream")
+    const after = numberOption(ops, input, "after", { min: 0, max: Number.MAX_SAFE_INTEGER })
+    const limit = numberOption(ops, input, "limit", { min: 1, max: 100_000 }) ?? 100
+    const db = openDatabaseForReading(dbOption(ops, input))
+    const page = readOps(db, {
+      limit,
+      ...(state !== undefined && { state }),
+      ...(stream !== undefined && { stream }),
+      ...(after !== undefined && { after }),
+    })
+    db.close()
+    for (const op of page.ops)
+      if (input.options.json) printJson({ version: 1, ...op })
+      else print([op.op_id, op.stream, `#${op.seq}`, op.state, op.method, op.key ?? "-", `${op.bytes} B`].join("  "))
+    if (page.next !== null) note(`more: --after ${page.next}`)
+    return 0
+  },
+}

@@ -1,0 +1,29 @@
+/** Progress on standard error: one line redrawn in place on a terminal, nothing but notes elsewhere. */
+
+const width = 30
+
+export class ProgressLine {
+  #drawn = false
+  #last = ""
+
+  show(what: string, done: number, total: number): void {
+    if (!process.stderr.isTTY) return
+    const filled = total === 0 ? width : Math.round((width * done) / total)
+    const bar = "█".repeat(filled) + "░".repeat(width - filled)
+    process.stderr.write(`\r\u001b[K${what} ${bar} ${done}/${total}`)
+    this.#drawn = true
+  }
+
+  /** A line of its own; the same one again is left out. */
+  note(text: string): void {
+    if (text === this.#last) return
+    this.#last = text
+    this.end()
+    process.stderr.write(`${text}\n`)
+  }
+
+  end(): void {
+    if (this.#drawn) process.stderr.write("\n")
+    this.#drawn = false
+  }
+}

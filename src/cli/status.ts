@@ -1,0 +1,53 @@
+/** `sturdy status`: does anything stand, and why? */
+import { blockHints, isBlockReason } from "../flusher/block.ts"
+import { readStatus, type StreamSummary } from "../inspect/status.ts"
+import { openDatabaseForReading } from "../store/database.ts"
+import { type Command, dbOption, print, printJson } from "./command.ts"
+
+export const status: Command = {
+  name: "status",
+  summary: "what is pending, what stands, and why",
+  usage: "[--db FILE] [--json]",
+  help: `
+Shows every stream of an outbox: pending ops, dead letters, the next attempt, and what blocks it. Only reads: the
+outbox is not changed, and a host that has it open is not disturbed. Exit code 3 if a person is needed.
+
+  --db FILE  the outbox (default: STURDY_DB)
+  --json     {"version","pending","dead","streams":[…]}`,
+  options: { db: { type: "string" } },
+  positionals: 0,
+  async run(input) {
+    const db = openDatabaseForReading(dbOption(status, input))
+    const found = readStatus(db)
+    db.close()
+    if (input.options.json) printJson(found)
+    else {
+      print(`${found.pending} pending, ${found.dead} dead, ${count(found.streams.length, "stream")}`)
+      for (const stream of found.streams) for (const line of linesOf(stream)) print(line)
+    }
+    return found.dead > 0 || found.streams.some((stream) => stream.block !== null) ? 3 : 0
+  },
+}
+
+function linesOf(stream: StreamSummary): string[] {
+  const facts = [`${stream.pending} pending`, `${stream.dead} dead`, `${count(stream.posts, "POST")}`]
+  if (stream.twins) facts.push(`${stream.twins} twin`)
+  if (stream.server_resets) facts.push(count(stream.server_resets, "server reset"))
+  const lines = [`${stream.stream}  ${stream.state}  ${facts.join(", ")}`]
+  if (stream.block !== null) {
+    lines.push(`  blocked: ${stream.block}${stream.block_message ? ` (${stream.block_message})` : ""}`)
+    if (isBlockReason(stream.block)) lines.push(`  ${blockHints[stream.block]}`)
+  } else if (stream.last_error !== null) {
+    lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; ${whenOf(stream)}`)
+  }
+  return lines
+}
+
+function whenOf({ next_attempt_at }: StreamSummary): string {
+  const seconds = next_attempt_at === null ? 0 : Math.ceil((next_attempt_at - Date.now()) / 1000)
+  return seconds > 0 ? `next in ${seconds} s` : "next as soon as a process flushes"
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`
+}

@@ -1,0 +1,76 @@
+/** Ops as people look at them: pages of what is in the outbox, newest last. Read-only. */
+import type { Database } from "bun:sqlite"
+import { and, asc, eq, gt, sql } from "drizzle-orm"
+import { drizzle } from "drizzle-orm/bun-sqlite"
+import { OpTable, StreamTable } from "../store/schema.sql.ts"
+import { idsFromBlob } from "../store/id-blob.ts"
+import { ulidText } from "../store/ulid-text.ts"
+
+export interface OpSummary {
+  op_id: string
+  stream: string
+  /** Place in the stream, from 1. */
+  seq: number
+  state: "pending" | "in_flight" | "acked" | "superseded" | "failed" | "discarded"
+  method: string
+  key: string | null
+  depends_on: string[]
+  bytes: number
+  time_created: number
+}
+
+export interface OpsPage {
+  ops: OpSummary[]
+  /** Pass as `after` for the next page; null at the end. */
+  next: number | null
+}
+
+export interface OpsFilter {
+  stream?: string
+  state?: string
+  /** Global place after which to begin: `next` of the page before. */
+  after?: number
+  limit: number
+}
+
+// The same rule as the view op_state, joined by place instead of by id.
+const state = sql<OpSummary["state"]>`case
+  when ${OpTable.seq} > ${StreamTable.cursor} and ${StreamTable.time_closed} is not null then 'discarded'
+  when ${OpTable.seq} > ${StreamTable.frozen_seq} then 'pending'
+  when ${OpTable.seq} > ${StreamTable.cursor} then 'in_flight'
+  when exists (select 1 from sturdy_dead_letter dead where dead.seq = ${OpTable.seq}) then 'failed'
+  when exists (select 1 from sturdy_superseded superseded where superseded.seq = ${OpTable.seq}) then 'superseded'
+  else 'acked' end`
+
+export function readOps(db: Database, filter: OpsFilter): OpsPage {
+  const rows = drizzle({ client: db })
+    .select({
+      place: OpTable.seq,
+      op_id: sql<string>`${sql.raw(ulidText("sturdy_op.op_id"))}`,
+      stream: StreamTable.name,
+      state,
+      method: OpTable.method,
+      key: OpTable.key,
+      depends_on: OpTable.depends_on,
+      bytes: sql<number>`length(cast(${OpTable.args} as blob))`,
+      time_created: OpTable.time_created,
+    })
+    .from(OpTable)
+    .innerJoin(StreamTable, eq(StreamTable.stream_id, sql`${OpTable.seq} >> 32`))
+    .where(
+      and(
+        gt(OpTable.seq, filter.after ?? 0),
+        filter.stream === undefined ? undefined : eq(StreamTable.name, filter.stream),
+        filter.state === undefined ? undefined : eq(state, filter.state as OpSummary["state"]),
+      ),
+    )
+    .orderBy(asc(OpTable.seq))
+    .limit(filter.limit)
+    .all()
+  const ops = rows.map(({ place, depends_on, ...row }) => ({
+    ...row,
+    seq: place % 2 ** 32,
+    depends_on: depends_on ? idsFromBlob(depends_on) : [],
+  }))
+  return { ops, next: rows.length === filter.limit ? rows.at(-1)!.place : null }
+}

@@ -1,0 +1,244 @@
+/** One outbox file of a test world and the process that has it open. It can die at any named point. */
+import { Database } from "bun:sqlite"
+import { openOutbox, type Outbox } from "../../src/outbox.ts"
+import type { Seams } from "../../src/intent/seam.ts"
+import { ulidFromBytes, ulidToBytes } from "../../src/intent/ulid.ts"
+import type { StreamRow, SturdyRef } from "../../src/store/stream.ts"
+import type { RecordInput, Stream } from "../../src/stream.ts"
+import type { Fate } from "./network.ts"
+import { copyDatabase, type World } from "./world.ts"
+
+export type OpState = "pending" | "applied" | "superseded" | "dead" | "discarded"
+
+/** The process died here. */
+export class Killed extends Error {}
+
+interface Life {
+  dead: boolean
+  file: string
+}
+
+type More = Partial<RecordInput> & { poison?: boolean }
+
+const words: Record<string, OpState> = {
+  pending: "pending",
+  in_flight: "pending",
+  acked: "applied",
+  superseded: "superseded",
+  failed: "dead",
+  discarded: "discarded",
+}
+
+export class Client {
+  #outbox: Outbox | undefined
+  #reader: Database | undefined
+  #life: Life = { dead: true, file: "" }
+  #killAt: { at: number; name: string | undefined } | undefined
+  /** Ops whose record returned and that the file, after a restore, can know; in the order of recording. */
+  recorded: string[] = []
+  /** Seams passed so far, for a test that wants to die at each of them. */
+  crashPoints: string[] = []
+  /** Names of events, in order, without those of every POST. */
+  readonly events: string[] = []
+
+  constructor(
+    readonly world: World,
+    readonly name: string,
+    readonly ref: SturdyRef,
+  ) {}
+
+  get opened(): boolean {
+    return this.#outbox !== undefined && !this.#life.dead
+  }
+
+  get outbox(): Outbox {
+    return this.#outbox!
+  }
+
+  get stream(): Stream {
+    return this.outbox.stream("s", this.ref, this.world.options.creates ? { create: { session_id: "ses_1" } } : {})
+  }
+
+  open(file: string): void {
+    const life: Life = { dead: false, file }
+    this.#life = life
+    this.#outbox = openOutbox(file, { seams: this.#seams(life), transport: this.#transport(life) })
+    this.#reader = new Database(file, { readonly: true })
+    for (const event of ["twin", "server_reset", "removed", "blocked"] as const)
+      this.#outbox.on(event, () => this.events.push(event))
+    this.#outbox.on("fault", ({ cause }) => {
+      if (!life.dead) throw cause
+    })
+    if (!this.#killAt) void this.stream
+  }
+
+  /** Records ops, each a unit. The last word on a key is `key`. */
+  record(names: string, more: More = {}): void {
+    for (const name of names.split(" ")) this.#record(name, more)
+  }
+
+  unit(names: string, more: More = {}): void {
+    const ops = this.outbox.unit(() => names.split(" ").map((name) => this.#intent(name, more)))
+    ops.forEach((intent, index) => this.#note(this.outbox.opId(intent), names.split(" ")[index]!))
+  }
+
+  id(name: string): string {
+    return this.recorded.findLast((op_id) => this.world.name(op_id) === name)!
+  }
+
+  /** The next POSTs of this client meet these fates; returns when they have and nothing is left to do at once. */
+  async posts(...fates: Fate[]): Promise<void> {
+    this.world.net.script(this.name, fates)
+    await this.world.until(`POST of ${this.name}`, () => !this.world.net.scripted(this.name))
+  }
+
+  /** Everything is settled, or a block says why not. */
+  async drained(): Promise<void> {
+    await this.world.run(`flush of ${this.name}`, this.outbox.flush())
+    await this.world.calm()
+  }
+
+  remove(): void {
+    this.stream.remove()
+  }
+
+  /** Dies at the next point of this name, or at the n-th of any name from now. */
+  killAt(point: string | number): void {
+    this.#killAt = typeof point === "string" ? { at: 1, name: point } : { at: point, name: undefined }
+  }
+
+  get killed(): boolean {
+    return this.#life.dead
+  }
+
+  /** kill -9 now, between two steps. */
+  kill(): void {
+    this.#die(this.#life)
+  }
+
+  /** The next process on the file as the dead one left it. */
+  reopen(killAt?: number): void {
+    this.#killAt = undefined
+    if (killAt !== undefined) this.killAt(killAt)
+    this.open(this.#life.file)
+  }
+
+  backup(): { file: string; recorded: string[] } {
+    const file = this.world.file(`${this.name}-backup`)
+    copyDatabase(this.#life.file, file)
+    return { file, recorded: [...this.recorded] }
+  }
+
+  /** The process dies and its file is replaced by an older one. */
+  restore(backup: { file: string; recorded: string[] }): void {
+    if (!this.#life.dead) this.kill()
+    this.recorded = [...backup.recorded]
+    const file = this.world.file(this.name)
+    copyDatabase(backup.file, file)
+    this.open(file)
+  }
+
+  /** A second machine goes on with a copy of the file. */
+  copy(name: string): Client {
+    const twin = new Client(this.world, name, this.ref)
+    this.world.clients.push(twin)
+    twin.restore(this.backup())
+    return twin
+  }
+
+  close(): Promise<void> {
+    this.#reader?.close()
+    const closed = this.outbox.close({ flush_ms: 0 })
+    this.#outbox = undefined
+    return closed
+  }
+
+  get row(): StreamRow {
+    return this.#reader!.prepare("select * from sturdy_stream where name = 's'").get() as StreamRow
+  }
+
+  /** What the file says of each of its ops, by op_id. More than one word for an op is a fault of its own. */
+  get states(): Map<string, OpState[]> {
+    const rows = this.#reader!.prepare("select op_id, state from op_state").all() as { op_id: string; state: string }[]
+    return Map.groupBy(rows, (row) => row.op_id)
+      .entries()
+      .reduce(
+        (map, [op_id, found]) =>
+          map.set(
+            op_id,
+            found.map((row) => words[row.state]!),
+          ),
+        new Map<string, OpState[]>(),
+      )
+  }
+
+  state(name: string): OpState | undefined {
+    return this.states.get(this.id(name))?.[0]
+  }
+
+  /** The newer op that replaced it here. */
+  replacedBy(name: string): string | undefined {
+    const row = this.#reader!.prepare("select by_op_id from sturdy_superseded where op_id = ?").get(
+      ulidToBytes(this.id(name)),
+    ) as { by_op_id: Uint8Array | null } | null
+    return row?.by_op_id ? this.world.name(ulidFromBytes(row.by_op_id)) : undefined
+  }
+
+  /** E.g. `applied 1 2, dead 3, block share_removed`. */
+  get stands(): string {
+    const { states } = this
+    const byState = Map.groupBy(this.recorded, (op_id) => states.get(op_id)?.join("+") ?? "pruned")
+    const parts = [...byState].map(([state, ids]) => `${state} ${ids.map((id) => this.world.name(id)).join(" ")}`)
+    const { block } = this.row
+    return [...parts, ...(block ? [`block ${block}`] : [])].join(", ")
+  }
+
+  #record(name: string, more: More): void {
+    this.#note(this.outbox.opId(this.#intent(name, more)), name)
+  }
+
+  #intent(name: string, { poison, ...more }: More) {
+    return this.stream.record({ method: poison ? "poison" : "put", args: [name], ...more })
+  }
+
+  #note(op_id: string, name: string): void {
+    this.world.names.set(op_id, name)
+    this.recorded.push(op_id)
+  }
+
+  #transport(life: Life) {
+    return this.world.net.transport(this.name, () => life.dead)
+  }
+
+  #seams(life: Life): Seams {
+    const { clock } = this.world
+    return {
+      random: this.world.random(),
+      clock: {
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic(),
+        // The timers of the dead never fire.
+        timer: (delay_ms, callback) => clock.timer(delay_ms, () => life.dead || callback()),
+      },
+      crashPoint: (name) => this.#crashPoint(life, name),
+    }
+  }
+
+  #crashPoint(life: Life, name: string): void {
+    if (life.dead) throw new Killed(name)
+    this.crashPoints.push(name)
+    if (!this.#killAt || (this.#killAt.name !== undefined && this.#killAt.name !== name)) return
+    if (--this.#killAt.at > 0) return
+    this.#die(life)
+    throw new Killed(name)
+  }
+
+  /** What was committed until now is what the next process finds. */
+  #die(life: Life): void {
+    this.#reader?.close()
+    life.dead = true
+    const file = this.world.file(this.name)
+    copyDatabase(life.file, file)
+    life.file = file
+  }
+}

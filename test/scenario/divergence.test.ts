@@ -1,0 +1,309 @@
+/** Both ends tell different stories: restored, copied, rolled back, lost, doubled, late, killed. */
+import { expect, test } from "bun:test"
+import { Killed } from "./client.ts"
+import { inWorld, openWorld, type World } from "./world.ts"
+
+test(
+  "lost request: sent again, applied once",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1 2")
+    await a.posts("lose request", "lose request")
+    expect(await world.healed()).toEqual({ server: "1 2", A: "applied 1 2" })
+    expect(world.trace).toEqual(["lose request", "lose request", "1 2 @0: applied 1 2"])
+  }),
+)
+
+test(
+  "lost response: sent again with the same text, answered as duplicates",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1 2")
+    await a.posts("lose response")
+    a.record("3")
+    expect(await world.healed()).toEqual({ server: "1 2 3", A: "applied 1 2 3" })
+    expect(world.trace).toEqual(["lose response", "1 2 @0: applied 1 2", "1 2 @0: duplicate 1 2", "3 @2: applied 3"])
+    const [first, second] = world.server.batches
+    expect(second).toEqual(first!)
+  }),
+)
+
+test(
+  "doubled request: the second changes nothing",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1 2")
+    await a.posts("twice")
+    expect(await world.healed()).toEqual({ server: "1 2", A: "applied 1 2" })
+    expect(world.trace).toEqual(["twice", "1 2 @0: applied 1 2", "1 2 @0: duplicate 1 2"])
+  }),
+)
+
+test(
+  "late request: it lands after newer ones and changes nothing",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.posts("late")
+    a.record("2")
+    await a.drained()
+    await world.net.arrive(0, { keep: true })
+    a.record("3")
+    await a.drained()
+    await world.net.arrive()
+    expect(world.server.effects).toEqual(["1", "2", "3"])
+    expect(world.trace.filter((line) => line.startsWith("1 @0"))).toEqual([
+      "1 @0: applied 1",
+      "1 @0: duplicate 1",
+      "1 @0: duplicate 1",
+    ])
+  }),
+)
+
+test(
+  "late request: it lands before the retry, which is answered as a duplicate",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.posts("late")
+    await world.net.arrive()
+    expect(await world.healed()).toEqual({ server: "1", A: "applied 1" })
+  }),
+)
+
+test(
+  "the server dies between two batches of one POST: the rest follows in order",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.posts("lose request")
+    a.record("2", { poison: true })
+    // redeemShare and the first appendOps
+    await a.posts({ cut: 2 })
+    expect(world.server.effects).toEqual(["1"])
+    expect(await world.healed()).toEqual({ server: "1", A: "applied 1, dead 2" })
+  }),
+)
+
+test(
+  "restored outbox: what it lost stays at the server, what it sends again is answered, what is new follows",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.drained()
+    a.record("2")
+    const backup = a.backup()
+    a.record("3 4")
+    await a.drained()
+    a.restore(backup)
+    a.record("5")
+    expect(await world.healed()).toEqual({ server: "1 2 3 4 5", A: "applied 1 2 5" })
+    expect([a.events, a.row.twin_count]).toEqual([["twin"], 1])
+  }),
+)
+
+test(
+  "restored outbox: dead letters come back as they were",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1", { poison: true })
+    const backup = a.backup()
+    await a.drained()
+    a.restore(backup)
+    expect(await world.healed()).toEqual({ server: "", A: "dead 1" })
+  }),
+)
+
+test(
+  "copied outbox: two copies that take turns need at most one POST more per flush",
+  inWorld(async (world) => {
+    const a = world.client()
+    const b = a.copy("B")
+    const { posts } = world.net
+    for (let turn = 0; turn < 100; turn++) {
+      const client = turn % 2 ? b : a
+      client.record(`${turn}`)
+      await client.drained()
+    }
+    expect(world.server.effects).toEqual(Array.from({ length: 100 }, (_, turn) => `${turn}`))
+    expect(world.net.posts - posts).toBeLessThanOrEqual(199)
+  }),
+)
+
+test(
+  "copied outbox: both send at the same time, and each op is applied once",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    const b = a.copy("B")
+    a.record("2")
+    b.record("3")
+    await a.posts("hold")
+    await b.posts("hold")
+    await world.net.release(1)
+    await world.net.release(0)
+    expect(await world.healed()).toEqual({ server: "1 3 2", A: "applied 1 2", B: "applied 1 3" })
+  }),
+)
+
+test(
+  "server rolled back, all retained: everything is sent again in its old order",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.drained()
+    world.server.backup()
+    a.record("2")
+    await a.drained()
+    a.record("3")
+    await a.drained()
+    world.server.rollback()
+    a.record("4")
+    expect(await world.healed()).toEqual({ server: "1 2 3 4", A: "applied 1 2 3 4" })
+    expect(a.events).toEqual(["server_reset"])
+  }),
+)
+
+test(
+  "server rolled back to what an outbox has pruned: the retained ops follow and no block stands",
+  inWorld(async (world) => {
+    const a = await pruned(world)
+    world.server.backup()
+    a.record("late-1")
+    await a.drained()
+    world.server.rollback()
+    a.record("late-2")
+    await a.drained()
+    expect([a.events, a.row.block]).toEqual([["server_reset"], null])
+    expect(world.server.effects.slice(-2)).toEqual(["late-1", "late-2"])
+  }),
+  60_000,
+)
+
+test(
+  "server rolled back beyond what an outbox retains: it blocks as server_reset and sends nothing out of order",
+  inWorld(async (world) => {
+    world.server.backup()
+    const a = await pruned(world)
+    world.server.rollback()
+    a.record("after")
+    await a.drained()
+    expect([a.row.block, world.server.effects]).toEqual(["server_reset", []])
+    expect(a.state("after")).toBe("pending")
+  }),
+  60_000,
+)
+
+test(
+  "server restarted between two POSTs: it knows what it decided",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.posts("lose response")
+    world.server.restart()
+    a.record("2")
+    expect(await world.healed()).toEqual({ server: "1 2", A: "applied 1 2" })
+  }),
+)
+
+test(
+  "a zombie that was overtaken settles nothing: its late answer finds another term",
+  inWorld(async (world) => {
+    const a = world.client()
+    a.record("1")
+    await a.posts("hold")
+    a.kill()
+    a.reopen()
+    await a.drained()
+    expect(await world.healed()).toEqual({ server: "1", A: "applied 1" })
+    expect(world.trace).toEqual(["hold", "1 @0: applied 1", "1 @0: duplicate 1"])
+  }),
+)
+
+test("killed at every point of a life, the next process goes on and nothing is lost or doubled", async () => {
+  const { points, stands } = await life()
+  const wrong: string[] = []
+  for (const [index, point] of points.entries()) {
+    const other = await life([index + 1])
+    if (!expected(other.stands, stands)) wrong.push(`${point}: ${JSON.stringify(other.stands)}`)
+  }
+  expect(wrong).toEqual([])
+  expect(new Set(points.map((point) => point.split(":")[0]))).toEqual(
+    new Set([
+      "migrate",
+      "open the -wal",
+      "open stream",
+      "record",
+      "acquire lease",
+      "freeze",
+      "flush",
+      "settle",
+      "release lease",
+      "record removal",
+    ]),
+  )
+})
+
+test("killed twice, at any two points of its lives, nothing is lost or doubled", async () => {
+  const { points, stands } = await life()
+  const wrong: string[] = []
+  for (let seed = 1; seed <= 80; seed++) {
+    const first = 1 + ((seed * 31) % points.length)
+    const second = 1 + ((seed * 17) % 24)
+    const other = await life([first, second])
+    if (!expected(other.stands, stands)) wrong.push(`${first} ${second}: ${JSON.stringify(other.stands)}`)
+  }
+  expect(wrong).toEqual([])
+})
+
+/** A day of a client that dies at the n-th crash point, and after its next start at the n-th from there. */
+async function life(deaths: readonly number[] = []) {
+  await using world = await openWorld({ creates: true })
+  const left = [...deaths]
+  const a = world.client("A", world.ref, left.shift())
+  const step = async (name: string, act: () => void | Promise<void>) => {
+    for (;;) {
+      try {
+        if (a.killed) a.reopen(left.shift())
+        await act()
+        return
+      } catch (error) {
+        // A process that died while it recorded does not know whether it did: the same captureId settles it.
+        if (!(error instanceof Killed)) throw error
+      }
+    }
+  }
+  const record = (name: string, more = {}) => step(name, () => a.record(name, { captureId: name, ...more }))
+  await record("1", { key: "k" })
+  await record("2", { key: "k" })
+  await record("3", { poison: true })
+  await step("", () => a.posts("lose response").catch(died(a)))
+  await record("4")
+  await step("", () => a.drained().catch(died(a)))
+  await record("5")
+  await step("", () => a.drained().catch(died(a)))
+  const points = [...a.crashPoints]
+  const stands = await world.healed()
+  return { points, stands }
+}
+
+const died = (client: { killed: boolean }) => (error: unknown) => {
+  if (!client.killed) throw error
+}
+
+function expected(stands: Record<string, string>, whole: Record<string, string>): boolean {
+  return JSON.stringify(stands) === JSON.stringify(whole)
+}
+
+/** A client that has pruned its oldest batch: a thousand newer ops, and more than 7 days. */
+async function pruned(world: World) {
+  const a = world.client()
+  for (let batch = 0; batch < 12; batch++)
+    a.unit(Array.from({ length: 100 }, (_, index) => `${batch}-${index}`).join(" "))
+  await a.drained()
+  world.clock.jump(8 * 24 * 3_600_000)
+  a.record("week-later")
+  await a.drained()
+  expect(a.row.pruned_op_id).not.toBeNull()
+  return a
+}

@@ -1,0 +1,165 @@
+/** The real share service of a test world, with methods whose effects can be counted. */
+import {
+  createShareService,
+  type Methods,
+  Rejection,
+  type ServiceEvent,
+  type ShareServer,
+} from "../../src/service/index.ts"
+import { ulidFromBytes } from "../../src/intent/ulid.ts"
+import type { Ack, AppendBatch, Refusal } from "../../src/wire/contract.ts"
+import { BatchTransport } from "../../src/wire/batch-transport.ts"
+import type { LiveShare, ShareService } from "../../src/wire/contract.ts"
+import { RpcSession, type RpcStub } from "capnweb"
+import { copyDatabase, type World } from "./world.ts"
+
+const methods: Methods = {
+  put: ({ sql, op_id, share }, name) => {
+    sql.run(`INSERT INTO effect (share, op_id, name) VALUES (?, ?, ?)`, share, op_id, String(name))
+    return { name }
+  },
+  poison: () => {
+    throw new Rejection("poison", "rejected for good")
+  },
+}
+
+export type Outcome = "applied" | "rejected" | "superseded"
+
+export class Server {
+  #service: ShareServer
+  #file: string
+  #backup: string | undefined
+  /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
+  rollbacks = 0
+  /** Every batch that was looked at. */
+  readonly batches: AppendBatch[] = []
+
+  constructor(readonly world: World) {
+    this.#file = world.file("service")
+    this.#service = this.#open()
+  }
+
+  fetch(body: string): Promise<Response> {
+    return this.#service.fetch(new Request(this.world.ref.service, { method: "POST", body }))
+  }
+
+  get sql() {
+    return this.#service.sql
+  }
+
+  /** Names of the ops that had an effect, in order. */
+  get effects(): string[] {
+    return this.sql.all<{ name: string }>(`SELECT name FROM effect ORDER BY id`).map((row) => row.name)
+  }
+
+  get effectIds(): string[] {
+    return this.sql.all<{ op_id: string }>(`SELECT op_id FROM effect ORDER BY id`).map((row) => row.op_id)
+  }
+
+  /** What the server says became of each op that it knows; nothing of a removed share. */
+  get outcomes(): Map<string, Outcome> {
+    const rows = this.sql.all<{ op_id: Uint8Array; position: number | null; code: string | null }>(
+      `SELECT op_id, position, code FROM op`,
+    )
+    const outcome = (row: (typeof rows)[number]): Outcome =>
+      row.position !== null ? "applied" : row.code !== null ? "rejected" : "superseded"
+    return new Map(rows.map((row) => [ulidFromBytes(row.op_id), outcome(row)]))
+  }
+
+  /** `live`, `removed`, or `unknown`. */
+  get share(): string {
+    const row = this.sql.get<{ time_removed: number | null }>(
+      `SELECT time_removed FROM share WHERE share_id = ?`,
+      this.world.ref.share_id,
+    )
+    return !row ? "unknown" : row.time_removed === null ? "live" : "removed"
+  }
+
+  /** A call of somebody else's. */
+  async call<T>(ask: (service: RpcStub<ShareService & object>) => PromiseLike<T>): Promise<T> {
+    const transport = new BatchTransport()
+    const session = new RpcSession<ShareService & object>(transport)
+    // capnweb asks for the answer when `then` is called.
+    const asked = new Promise<T>((resolve, reject) => void ask(session.getRemoteMain()).then(resolve, reject))
+    const response = await this.fetch(transport.body)
+    const { status } = response
+    transport.answer({ status, content_type: null, retry_after: null, body: await response.text() })
+    return asked
+  }
+
+  /** A call on the share by who holds its secret. */
+  asOwner<T>(ask: (share: LiveShare) => T): Promise<Awaited<T>> {
+    const { share_id, secret } = this.world.ref
+    const writer_id = "somebody_else_who_reads"
+    return this.call((service) => {
+      const grant = service.redeemShare({ share_id, secret, writer_id }) as unknown as { share: LiveShare }
+      return ask(grant.share) as PromiseLike<Awaited<T>>
+    })
+  }
+
+  restart(): void {
+    this.#service.close()
+    this.#service = this.#open()
+  }
+
+  backup(): void {
+    this.#backup = this.world.file("service-backup")
+    copyDatabase(this.#file, this.#backup)
+  }
+
+  /** All that was decided since the backup is forgotten. */
+  rollback(): void {
+    this.world.trace.push("server rolled back")
+    this.#service.close()
+    this.#file = this.world.file("service")
+    copyDatabase(this.#backup!, this.#file)
+    this.#service = this.#open()
+    this.rollbacks += 1
+  }
+
+  /** Another server, with nothing in it, answers at this address. */
+  replace(): void {
+    this.world.trace.push("server replaced")
+    this.rollbacks += 1
+    this.#service.close()
+    this.#file = this.world.file("service")
+    this.#service = this.#open()
+  }
+
+  close(): void {
+    this.#service.close()
+  }
+
+  #open(): ShareServer {
+    const service = createShareService({
+      file: this.#file,
+      methods,
+      seams: { clock: this.world.clock, random: this.world.random(), crashPoint: () => {} },
+      observe: (event) => this.#observe(event),
+    })
+    service.sql.run(
+      `CREATE TABLE IF NOT EXISTS effect (id INTEGER PRIMARY KEY, share INTEGER, op_id TEXT, name TEXT) STRICT`,
+    )
+    return service
+  }
+
+  #observe(event: ServiceEvent): void {
+    if (event.name === "failure") throw event.error
+    if (event.name !== "batch") return
+    this.batches.push(event.batch)
+    this.world.trace.push(this.#line(event.batch, event.answer))
+  }
+
+  /** `1 2 @0: applied 1, rejected 2 poison` */
+  #line(batch: AppendBatch, answer: Ack | Refusal): string {
+    const name = (op_id: string) => this.world.name(op_id)
+    const head = `${batch.ops.map((op) => name(op.op_id)).join(" ")} @${batch.expected_cursor}`
+    if ("refused" in answer) return `${head}: ${answer.refused}`
+    const said = [
+      ...(answer.applied.length ? [`applied ${answer.applied.map(name).join(" ")}`] : []),
+      ...(answer.duplicates.length ? [`duplicate ${answer.duplicates.map(name).join(" ")}`] : []),
+      ...answer.rejected.map(({ op_id, code }) => `rejected ${name(op_id)} ${code}`),
+    ]
+    return `${head}: ${said.join(", ")}`
+  }
+}

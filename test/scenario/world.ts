@@ -1,0 +1,182 @@
+/**
+ * A small deterministic world: real outbox files, the real share service on a real file, and between them a network in
+ * memory in which the test decides the fate of every POST. Time passes only when the test turns the clock.
+ */
+import { Database } from "bun:sqlite"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Random } from "../../src/intent/seam.ts"
+import { type SturdyRef } from "../../src/store/stream.ts"
+import { ManualClock } from "../../src/testing/manual-clock.ts"
+import { Client } from "./client.ts"
+import { Invariants } from "./invariant.ts"
+import { Network } from "./network.ts"
+import { Server } from "./server.ts"
+
+export type { Client } from "./client.ts"
+
+export interface WorldOptions {
+  seed?: number
+  /** The outbox creates the share in its first POST; else it is there. */
+  creates?: boolean
+}
+
+/** A body in a world of its own. After it the faults stop, everything drains, and the invariants must hold. */
+export function inWorld(body: (world: World) => Promise<void>, options: WorldOptions = {}): () => Promise<void> {
+  return async () => {
+    await using world = await openWorld(options)
+    await body(world)
+    await world.healed()
+  }
+}
+
+export async function openWorld(options: WorldOptions = {}): Promise<World> {
+  const world = new World(options)
+  if (!options.creates) await world.createShare()
+  return world
+}
+
+export class World {
+  readonly path = mkdtempSync(join(tmpdir(), "sturdy-world-"))
+  readonly clock = new ManualClock()
+  /** What the server answered and what the network did, in order. */
+  readonly trace: string[] = []
+  /** How people call an op. */
+  readonly names = new Map<string, string>()
+  readonly clients: Client[] = []
+  readonly server: Server
+  readonly net: Network
+  readonly ref: SturdyRef
+  readonly invariants: Invariants
+  #files = 0
+  #seeds: number
+
+  constructor(readonly options: WorldOptions) {
+    this.#seeds = options.seed ?? 1
+    this.server = new Server(this)
+    this.net = new Network(this)
+    this.ref = this.freshRef()
+    this.invariants = new Invariants(this)
+  }
+
+  freshRef(): SturdyRef {
+    const random = this.random()
+    const id = (bytes: number) => Buffer.from(random.bytes(bytes)).toString("base64url")
+    return { service: "http://share.example/rpc/share", share_id: id(16), secret: id(32) }
+  }
+
+  random(): Random {
+    return seededRandom(this.#seeds++)
+  }
+
+  file(name: string): string {
+    return join(this.path, `${name}-${this.#files++}.db`)
+  }
+
+  async createShare(ref = this.ref): Promise<void> {
+    const { share_id, secret } = ref
+    await this.server.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
+  }
+
+  client(name = "A", ref = this.ref, killAt?: number): Client {
+    const client = new Client(this, name, ref)
+    this.clients.push(client)
+    if (killAt !== undefined) client.killAt(killAt)
+    client.open(this.file(name))
+    return client
+  }
+
+  name(op_id: string): string {
+    return this.names.get(op_id) ?? op_id
+  }
+
+  /** Lets everything happen that needs no time. */
+  async calm(): Promise<void> {
+    for (let quiet = 0; quiet < 3; quiet++) {
+      const before = this.net.activity
+      await this.net.idle()
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.net.activity !== before) quiet = -1
+    }
+  }
+
+  /** Turns the clock until it is so. */
+  async until(what: string, done: () => boolean, limit_ms = 600_000): Promise<void> {
+    const end = this.clock.monotonic() + limit_ms
+    for (;;) {
+      await this.calm()
+      if (done()) return
+      if (this.clock.monotonic() >= end)
+        throw new Error(`did not happen within ${limit_ms} ms: ${what}\n${this.trace.join("\n")}`)
+      this.clock.turn(50)
+    }
+  }
+
+  async run<T>(what: string, promise: Promise<T>): Promise<T> {
+    let ended = false
+    const end = () => {
+      ended = true
+    }
+    promise.then(end, end)
+    await this.until(what, () => ended)
+    return promise
+  }
+
+  /**
+   * Faults stop: what is late arrives, every outbox drains, and the invariants must hold. Says where everything stands:
+   * the effects at the server, and per client its ops by state.
+   */
+  async healed(): Promise<Record<string, string>> {
+    this.net.heal()
+    await this.net.everythingArrives()
+    // Who comes second finds the register moved; a reset or a removal of one may be news for another.
+    for (let round = 0; round < 2; round++) for (const client of this.live) await client.drained()
+    await this.calm()
+    this.invariants.check("healed")
+    return this.stands
+  }
+
+  get live(): Client[] {
+    return this.clients.filter((client) => client.opened)
+  }
+
+  get stands(): Record<string, string> {
+    return {
+      server: this.server.effects.join(" "),
+      ...Object.fromEntries(this.live.map((client) => [client.name, client.stands])),
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.net.heal()
+    for (const client of this.live) await this.run("close", client.close())
+    this.server.close()
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+/** The committed state of a database that may be open, in a new file. */
+export function copyDatabase(from: string, to: string): void {
+  const db = new Database(from, { readonly: true })
+  try {
+    db.run(`vacuum into '${to}'`)
+  } finally {
+    db.close()
+  }
+}
+
+/** Uniform over the upper half of [0, 1), so that every backoff takes some time. */
+function seededRandom(seed: number): Random {
+  let state = seed * 0x9e3779b9
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return {
+    fraction: () => 0.5 + next() / 2,
+    bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(next() * 256)),
+  }
+}
