@@ -52,7 +52,7 @@ export interface FlushReport {
 }
 
 interface UnitEntry {
-  stream: StreamRow
+  stream_id: number
   op: NewOp
   intent: IntentOp
 }
@@ -317,8 +317,8 @@ export class Outbox implements AsyncDisposable {
       streams: this.#streams,
       ulid: this.#ulid,
       clock: this.#seams.clock,
-      submit: (stream, op, intent) => this.#submit({ stream, op, intent }),
-      remove: (stream) => this.#remove(stream),
+      submit: (stream_id, op, intent) => this.#submit({ stream_id, op, intent }),
+      remove: (stream_id) => this.#remove(stream_id),
     })
   }
 
@@ -331,22 +331,22 @@ export class Outbox implements AsyncDisposable {
   #write(entries: readonly UnitEntry[], bookmark: Bookmark | undefined): void {
     const first = entries[0]
     if (!first) return bookmark && this.#recorder.recordBookmark(bookmark)
-    const other = entries.find((entry) => entry.stream.stream_id !== first.stream.stream_id)
+    const other = entries.find((entry) => entry.stream_id !== first.stream_id)
     if (other)
       throw new SturdyError(
         "unit_spans_streams",
-        `a unit holds ops of ${first.stream.name} and of ${other.stream.name}; nothing was written`,
+        `a unit holds ops of ${this.#nameOf(first)} and of ${this.#nameOf(other)}; nothing was written`,
         "A unit is decided by one share in one transaction: use one unit per stream.",
       )
     const ops = entries.map((entry) => entry.op)
-    const recorded = this.#recorder.record(first.stream.stream_id, ops, bookmark)
+    const recorded = this.#recorder.record(first.stream_id, ops, bookmark)
     recorded.forEach(({ op_id, seq }, index) => Object.assign(entries[index]!.intent, { op_id, seq }))
     const written = recorded.filter((op) => op.seq !== undefined)
-    if (written.length > 0) this.#written(first.stream.name, ops, written)
+    if (written.length > 0) this.#written(first, ops, written)
   }
 
   #written(
-    stream: string,
+    entry: UnitEntry,
     ops: readonly NewOp[],
     written: readonly { op_id: string; superseded_op_id?: string | undefined }[],
   ): void {
@@ -354,14 +354,21 @@ export class Outbox implements AsyncDisposable {
     this.#checkpoints?.written(ops.reduce((sum, op) => sum + op.args.length + 200, 0))
     this.#sinceWake += written.length
     this.#wake(this.#sinceWake >= limit.batch_ops_max ? 0 : this.#linger_ms)
-    if (this.#events.has("recorded")) this.#events.emit("recorded", { stream, op_ids: written.map((op) => op.op_id) })
+    // The hot path: nothing is looked up for an event that nobody hears.
+    if (!this.#events.has("recorded") && !this.#events.has("superseded")) return
+    const stream = this.#nameOf(entry)
+    this.#events.emit("recorded", { stream, op_ids: written.map((op) => op.op_id) })
     for (const { op_id, superseded_op_id } of written)
       if (superseded_op_id) this.#events.emit("superseded", { stream, op_id: superseded_op_id, by_op_id: op_id })
   }
 
-  #remove(stream: StreamRow): void {
+  #nameOf({ stream_id }: UnitEntry): string {
+    return this.#streams.get(stream_id).name
+  }
+
+  #remove(stream_id: number): void {
     this.#assertOpen()
-    this.#streams.recordRemoval(stream.stream_id)
+    this.#streams.recordRemoval(stream_id)
     this.#durability.mark()
     this.#wake(0)
   }

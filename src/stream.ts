@@ -39,8 +39,8 @@ export interface StreamOwner {
   readonly ulid: UlidFactory
   readonly clock: Clock
   /** Writes the op, or adds it to the open unit; the IntentOp is told which op stands for it. */
-  submit(stream: StreamRow, op: NewOp, intent: IntentOp): void
-  remove(stream: StreamRow): void
+  submit(stream_id: number, op: NewOp, intent: IntentOp): void
+  remove(stream_id: number): void
 }
 
 export interface StreamStatus {
@@ -112,7 +112,7 @@ export class Stream {
       method: op.method,
       want_result: op.want_result,
     }
-    this.#owner.submit(this.#row, op, intent)
+    this.#owner.submit(this.#stream_id, op, intent)
     return newIntent(intent)
   }
 
@@ -121,7 +121,7 @@ export class Stream {
    * `discarded` when the service has answered. Safe to repeat.
    */
   remove(): void {
-    this.#owner.remove(this.#row)
+    this.#owner.remove(this.#stream_id)
   }
 
   status(): StreamStatus {

@@ -9,7 +9,3 @@ export interface Register {
 export function registerAfter(register: Register, batch: { ops: readonly { op_id: string }[] }): Register {
   return { cursor: register.cursor + batch.ops.length, head_op_id: batch.ops.at(-1)?.op_id ?? register.head_op_id }
 }
-
-export function sameRegister(a: Register, b: Register): boolean {
-  return a.cursor === b.cursor && a.head_op_id === b.head_op_id
-}

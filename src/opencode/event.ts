@@ -1,6 +1,6 @@
 /**
- * What Sturdy relies on in the bus events of opencode 1.18 (types.gen.d.ts of its SDK, 1.19.3). Only the fields that
- * are read are named; the rest is opaque and passes through as it came.
+ * What Sturdy relies on in the bus events of opencode 1.18 (types.gen.d.ts of its SDK, 1.19.3): the few fields that
+ * are read are checked here; the rest is opaque and passes through as it came.
  *
  * In a live host `properties` is opencode's own object, which it goes on changing: read it at once, keep nothing of it.
  */
@@ -11,28 +11,6 @@ export interface BusEvent {
   id: string
   type: string
   properties: Record<string, unknown>
-}
-
-export interface SessionInfo {
-  id: string
-  [key: string]: unknown
-}
-
-export interface MessageInfo {
-  id: string
-  sessionID: string
-  role: string
-  /** ms since the epoch; only assistant messages are ever completed. After an abort, `error` and `completed` are both set. */
-  time?: { completed?: number; [key: string]: unknown }
-  error?: { name?: string; [key: string]: unknown }
-  [key: string]: unknown
-}
-
-export interface Part {
-  id: string
-  sessionID: string
-  messageID: string
-  [key: string]: unknown
 }
 
 /**

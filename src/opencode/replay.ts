@@ -16,13 +16,6 @@ export interface ReplayProgress {
   fed: number
 }
 
-export interface ReplayedSession {
-  session_id: string
-  share_id: string
-  url: string | undefined
-  removed: boolean
-}
-
 export interface Replayed {
   events: number
   /** Streams of the recording's sessions, in order of appearance. */

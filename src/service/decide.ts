@@ -53,13 +53,9 @@ function decide(core: Core, access: Access, log: OpLog, batch: AppendBatch, time
   const answer = new Answer(core, log, batch, { cursor, head_op_id }, access.epoch)
   for (const op of batch.ops) {
     const known = log.find(op.op_id)
-    if (known) {
-      answer.known(op, known)
-      continue
-    }
-    const rejection = applyOp(core, log, access, op, time)
-    if (rejection) answer.rejected(op, rejection.code, rejection.message)
-    else answer.applied(op)
+    if (known) answer.known(op, known)
+    else decideNew(core, access, log, op, time, answer)
+    // Whatever became of the op: an older copy of the outbox then shares the fate that they had there.
     for (const replaced of op.supersedes ?? []) log.supersede(replaced)
   }
   log.advance(batch.writer_id, cursor, head_op_id)
@@ -71,6 +67,12 @@ function decide(core: Core, access: Access, log: OpLog, batch: AppendBatch, time
     detail: answer.summary,
   })
   return answer.ack
+}
+
+function decideNew(core: Core, access: Access, log: OpLog, op: WireOp, time: number, answer: Answer): void {
+  const rejection = applyOp(core, log, access, op, time)
+  if (rejection) answer.rejected(op, rejection.code, rejection.message)
+  else answer.applied(op)
 }
 
 function replay(

@@ -91,7 +91,9 @@ function add(known: Known, row: Row): void {
   for (const op_id of supersedes) drop(known, known.byId.get(op_id))
   if (row.continues) drop(known, known.last)
   known.last = undefined
-  if (row.key === null || row.continues) return
+  if (row.key === null) return
+  // An op of a unit stands between: what is older than it keeps its place.
+  if (row.continues) return drop(known, known.byKey.get(row.key))
   const candidate: Candidate = { seq: row.seq, op_id: idText(row.op_id), key: row.key, supersedes }
   known.byKey.set(row.key, candidate)
   for (const op_id of [candidate.op_id, ...supersedes]) known.byId.set(op_id, candidate)

@@ -61,8 +61,9 @@ export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
   refuseUntouched(file, seams)
   const db = connect(file)
   try {
-    refuseOther(db, file)
-    db.run("pragma auto_vacuum = incremental")
+    const isNew = refuseOther(db, file)
+    // Set again, it would be a write transaction at every start, and would change a file that is then refused.
+    if (isNew) db.run("pragma auto_vacuum = incremental")
     db.run("pragma journal_mode = wal")
     db.run("pragma synchronous = normal")
     db.run("pragma wal_autocheckpoint = 0")
@@ -213,13 +214,14 @@ function notOutbox(path: string): SturdyError {
   )
 }
 
-/** A database with tables of somebody else's is not ours to take over. */
-function refuseOther(db: Database, file: string): void {
+/** A database with tables of somebody else's is not ours to take over. True if it has none at all. */
+function refuseOther(db: Database, file: string): boolean {
   try {
     const { tables } = db.prepare("select count(*) as tables from sqlite_schema").get() as { tables: number }
-    if (tables === 0) return
+    if (tables === 0) return true
     const ours = db.prepare("select 1 from sqlite_schema where name = 'sturdy_meta'").get()
     if (!ours) throw notOutbox(file)
+    return false
   } catch (error) {
     if (sqliteCode(error)?.startsWith("SQLITE_CORRUPT")) throw corrupt(file, "its schema cannot be read")
     throw error

@@ -5,7 +5,7 @@
  * skipped; sizes are checked; an unfrozen op of the same key is replaced; ops, captures, items and bookmark are written.
  */
 import type { Statement } from "bun:sqlite"
-import { SturdyError } from "../intent/error.ts"
+import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import { batch_envelope_bytes, opBytes, type WireOp } from "../intent/op.ts"
 import { Candidates } from "./candidate.ts"
@@ -24,6 +24,19 @@ export interface RecordedOp {
   superseded_op_id: string | undefined
 }
 
+/** What recording must know of its stream: read in every transaction, so no more than that. */
+type RecordRow = Pick<
+  StreamRow,
+  | "stream_id"
+  | "name"
+  | "cursor"
+  | "frozen_seq"
+  | "time_removal"
+  | "batch_ops_max"
+  | "batch_bytes_max"
+  | "op_bytes_max"
+>
+
 export class Recorder {
   readonly candidates: Candidates
   readonly captures: Captures
@@ -33,6 +46,7 @@ export class Recorder {
   readonly #insertSuperseded: Statement
   readonly #countSuperseded: Statement
   readonly #superseded: Statement<{ found: number }>
+  readonly #stream: Statement<RecordRow>
 
   constructor(
     readonly connection: Connection,
@@ -51,6 +65,10 @@ export class Recorder {
     this.#insertSuperseded = db.prepare("insert into sturdy_superseded (seq, op_id, by_op_id) values (?, ?, ?)")
     this.#countSuperseded = db.prepare(
       "update sturdy_stream set gap_count = gap_count + 1, superseded_count = superseded_count + 1 where stream_id = ?",
+    )
+    this.#stream = db.prepare(
+      `select stream_id, name, cursor, frozen_seq, time_removal, batch_ops_max, batch_bytes_max, op_bytes_max
+       from sturdy_stream where stream_id = ?`,
     )
     this.#superseded = db.prepare("select 1 as found from sturdy_superseded where op_id = ?")
   }
@@ -85,7 +103,8 @@ export class Recorder {
   }
 
   #write(stream_id: number, unit: readonly NewOp[], bookmark: Bookmark | undefined): RecordedOp[] {
-    const stream = this.streams.get(stream_id)
+    const stream = this.#stream.get(stream_id)
+    assert(stream, `stream ${stream_id} is gone: streams are never deleted`)
     if (stream.time_removal !== null)
       throw new SturdyError(
         "stream_closed",
@@ -135,7 +154,7 @@ export class Recorder {
     )
   }
 
-  #replace(stream: StreamRow, last_seq: number, op: NewOp) {
+  #replace(stream: RecordRow, last_seq: number, op: NewOp) {
     const older = this.candidates.replaceable(stream, last_seq, op.key!, op.depends_on)
     if (!older) return
     this.#replaceOp.run(older.seq)
@@ -144,7 +163,7 @@ export class Recorder {
     return older
   }
 
-  #refuseSuperseded(stream: StreamRow, op_id: string): void {
+  #refuseSuperseded(stream: RecordRow, op_id: string): void {
     if (!this.#superseded.get(idBlob(op_id))) return
     throw new SturdyError(
       "reference_superseded",
@@ -157,7 +176,7 @@ export class Recorder {
 // `supersedes` may be added to any keyed op, so its full list counts from the start.
 const supersedes_bytes = limit.supersedes_max * 29 + 20
 
-function checkSizes(stream: StreamRow, unit: readonly WireOp[]): void {
+function checkSizes(stream: RecordRow, unit: readonly WireOp[]): void {
   const op_max = stream.op_bytes_max ?? limit.op_bytes_max
   const unit_max = stream.batch_bytes_max ?? limit.batch_bytes_max
   const count_max = stream.batch_ops_max ?? limit.batch_ops_max

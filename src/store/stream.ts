@@ -61,7 +61,6 @@ const ops_per_stream_max = 2 ** 32
 const streams_max = 2 ** 21 - 1
 
 export const firstSeq = (stream_id: number): number => stream_id * ops_per_stream_max
-export const streamOf = (seq: number): number => Math.floor(seq / ops_per_stream_max)
 /** One past the last seq that a stream may use. */
 export const endSeq = (stream_id: number): number => (stream_id + 1) * ops_per_stream_max
 /** The place within the stream, for people. */
@@ -148,7 +147,7 @@ export class Streams {
   }
 
   /** Highest seq ever given in the stream, whether its op is still there or not. */
-  lastSeq(stream: StreamRow): number {
+  lastSeq(stream: Pick<StreamRow, "stream_id" | "cursor">): number {
     const { seq } = this.#lastSeq.get(firstSeq(stream.stream_id), endSeq(stream.stream_id))!
     return Math.max(seq ?? 0, stream.cursor)
   }

@@ -5,8 +5,8 @@ import type { Seams } from "../../src/intent/seam.ts"
 import { ulidFromBytes, ulidToBytes } from "../../src/intent/ulid.ts"
 import type { StreamRow, SturdyRef } from "../../src/store/stream.ts"
 import type { RecordInput, Stream } from "../../src/stream.ts"
-import type { Fate } from "./network.ts"
-import { copyDatabase, type World } from "./world.ts"
+import type { Fate, Network } from "./network.ts"
+import { copyDatabase, type Surroundings } from "./surroundings.ts"
 
 export type OpState = "pending" | "applied" | "superseded" | "dead" | "discarded"
 
@@ -32,20 +32,28 @@ const words: Record<string, OpState> = {
 export class Client {
   #outbox: Outbox | undefined
   #reader: Database | undefined
-  #life: Life = { dead: true, file: "" }
+  #life: Life
   #killAt: { at: number; name: string | undefined } | undefined
   /** Ops whose record returned and that the file, after a restore, can know; in the order of recording. */
   recorded: string[] = []
+  /** A copy of the file lives or lived elsewhere, or later. */
+  hasTwin = false
   /** Seams passed so far, for a test that wants to die at each of them. */
   crashPoints: string[] = []
+  onCopy: (twin: Client) => void = () => {}
   /** Names of events, in order, without those of every POST. */
   readonly events: string[] = []
 
   constructor(
-    readonly world: World,
+    readonly world: Surroundings,
+    readonly net: Network,
     readonly name: string,
     readonly ref: SturdyRef,
-  ) {}
+    /** Each next process dies at the n-th crash point of its life. */
+    public deaths: number[] = [],
+  ) {
+    this.#life = { dead: true, file: world.file(name) }
+  }
 
   get opened(): boolean {
     return this.#outbox !== undefined && !this.#life.dead
@@ -56,7 +64,7 @@ export class Client {
   }
 
   get stream(): Stream {
-    return this.outbox.stream("s", this.ref, this.world.options.creates ? { create: { session_id: "ses_1" } } : {})
+    return this.outbox.stream("s", this.ref, this.world.creates ? { create: { session_id: "ses_1" } } : {})
   }
 
   open(file: string): void {
@@ -69,7 +77,7 @@ export class Client {
     this.#outbox.on("fault", ({ cause }) => {
       if (!life.dead) throw cause
     })
-    if (!this.#killAt) void this.stream
+    void this.stream
   }
 
   /** Records ops, each a unit. The last word on a key is `key`. */
@@ -88,23 +96,49 @@ export class Client {
 
   /** The next POSTs of this client meet these fates; returns when they have and nothing is left to do at once. */
   async posts(...fates: Fate[]): Promise<void> {
-    this.world.net.script(this.name, fates)
-    await this.world.until(`POST of ${this.name}`, () => !this.world.net.scripted(this.name))
+    this.net.script(this.name, fates)
+    await this.world.until(`POST of ${this.name}`, () => this.killed || !this.net.scripted(this.name))
   }
 
   /** Everything is settled, or a block says why not. */
   async drained(): Promise<void> {
-    await this.world.run(`flush of ${this.name}`, this.outbox.flush())
+    let ended = false
+    const flush = this.outbox.flush().finally(() => {
+      ended = true
+    })
+    // Nobody answers for the dead.
+    flush.catch(() => {})
+    await this.world.until(`flush of ${this.name}`, () => ended || this.killed)
+    if (!this.killed) await flush
     await this.world.calm()
+  }
+
+  /** Does it, whatever number of processes it takes: each dies at the next of its `deaths`. */
+  async survives(act: () => unknown): Promise<void> {
+    for (;;) {
+      try {
+        if (this.killed) this.reopen()
+        await act()
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error
+      }
+      if (!this.killed) return
+    }
   }
 
   remove(): void {
     this.stream.remove()
   }
 
-  /** Dies at the next point of this name, or at the n-th of any name from now. */
-  killAt(point: string | number): void {
-    this.#killAt = typeof point === "string" ? { at: 1, name: point } : { at: point, name: undefined }
+  /** Dies at the next point of this name. */
+  killAt(name: string): void {
+    this.#killAt = { at: 1, name }
+  }
+
+  /** From now on it lives. */
+  spare(): void {
+    this.deaths = []
+    this.#killAt = undefined
   }
 
   get killed(): boolean {
@@ -117,9 +151,9 @@ export class Client {
   }
 
   /** The next process on the file as the dead one left it. */
-  reopen(killAt?: number): void {
-    this.#killAt = undefined
-    if (killAt !== undefined) this.killAt(killAt)
+  reopen(): void {
+    const next = this.deaths.shift()
+    this.#killAt = next === undefined ? undefined : { at: next, name: undefined }
     this.open(this.#life.file)
   }
 
@@ -132,6 +166,7 @@ export class Client {
   /** The process dies and its file is replaced by an older one. */
   restore(backup: { file: string; recorded: string[] }): void {
     if (!this.#life.dead) this.kill()
+    this.hasTwin = true
     this.recorded = [...backup.recorded]
     const file = this.world.file(this.name)
     copyDatabase(backup.file, file)
@@ -140,8 +175,10 @@ export class Client {
 
   /** A second machine goes on with a copy of the file. */
   copy(name: string): Client {
-    const twin = new Client(this.world, name, this.ref)
-    this.world.clients.push(twin)
+    this.hasTwin = true
+    const twin = new Client(this.world, this.net, name, this.ref)
+    twin.onCopy = this.onCopy
+    this.onCopy(twin)
     twin.restore(this.backup())
     return twin
   }
@@ -202,12 +239,12 @@ export class Client {
   }
 
   #note(op_id: string, name: string): void {
-    this.world.names.set(op_id, name)
+    this.world.rename(op_id, name)
     this.recorded.push(op_id)
   }
 
   #transport(life: Life) {
-    return this.world.net.transport(this.name, () => life.dead)
+    return this.net.transport(this.name, () => life.dead)
   }
 
   #seams(life: Life): Seams {

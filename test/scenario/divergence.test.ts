@@ -1,6 +1,5 @@
 /** Both ends tell different stories: restored, copied, rolled back, lost, doubled, late, killed. */
 import { expect, test } from "bun:test"
-import { Killed } from "./client.ts"
 import { inWorld, openWorld, type World } from "./world.ts"
 
 test(
@@ -138,8 +137,9 @@ test(
     const b = a.copy("B")
     a.record("2")
     b.record("3")
-    await a.posts("hold")
-    await b.posts("hold")
+    world.net.script("A", ["hold"])
+    world.net.script("B", ["hold"])
+    await world.until("both POSTs", () => world.net.held.length === 2)
     await world.net.release(1)
     await world.net.release(0)
     expect(await world.healed()).toEqual({ server: "1 3 2", A: "applied 1 2", B: "applied 1 3" })
@@ -225,7 +225,7 @@ test("killed at every point of a life, the next process goes on and nothing is l
   const wrong: string[] = []
   for (const [index, point] of points.entries()) {
     const other = await life([index + 1])
-    if (!expected(other.stands, stands)) wrong.push(`${point}: ${JSON.stringify(other.stands)}`)
+    if (JSON.stringify(other.stands) !== JSON.stringify(stands)) wrong.push(`${point}: ${JSON.stringify(other.stands)}`)
   }
   expect(wrong).toEqual([])
   expect(new Set(points.map((point) => point.split(":")[0]))).toEqual(
@@ -251,48 +251,31 @@ test("killed twice, at any two points of its lives, nothing is lost or doubled",
     const first = 1 + ((seed * 31) % points.length)
     const second = 1 + ((seed * 17) % 24)
     const other = await life([first, second])
-    if (!expected(other.stands, stands)) wrong.push(`${first} ${second}: ${JSON.stringify(other.stands)}`)
+    if (JSON.stringify(other.stands) !== JSON.stringify(stands))
+      wrong.push(`${first} ${second}: ${JSON.stringify(other.stands)}`)
   }
   expect(wrong).toEqual([])
 })
 
-/** A day of a client that dies at the n-th crash point, and after its next start at the n-th from there. */
+/** A day of a client whose processes die at the n-th crash point of their lives. */
 async function life(deaths: readonly number[] = []) {
   await using world = await openWorld({ creates: true })
-  const left = [...deaths]
-  const a = world.client("A", world.ref, left.shift())
-  const step = async (name: string, act: () => void | Promise<void>) => {
-    for (;;) {
-      try {
-        if (a.killed) a.reopen(left.shift())
-        await act()
-        return
-      } catch (error) {
-        // A process that died while it recorded does not know whether it did: the same captureId settles it.
-        if (!(error instanceof Killed)) throw error
-      }
-    }
-  }
-  const record = (name: string, more = {}) => step(name, () => a.record(name, { captureId: name, ...more }))
+  const a = world.mortal([...deaths])
+  // A process that died while it recorded does not know whether it did: the same captureId settles it.
+  const record = (name: string, more = {}) => a.survives(() => a.record(name, { captureId: name, ...more }))
   await record("1", { key: "k" })
   await record("2", { key: "k" })
   await record("3", { poison: true })
-  await step("", () => a.posts("lose response").catch(died(a)))
+  await a.survives(() => a.posts("lose response"))
   await record("4")
-  await step("", () => a.drained().catch(died(a)))
+  await a.survives(() => a.drained())
   await record("5")
-  await step("", () => a.drained().catch(died(a)))
+  await a.survives(() => a.drained())
+  await a.survives(() => a.remove())
+  await a.survives(() => a.drained())
   const points = [...a.crashPoints]
-  const stands = await world.healed()
-  return { points, stands }
-}
-
-const died = (client: { killed: boolean }) => (error: unknown) => {
-  if (!client.killed) throw error
-}
-
-function expected(stands: Record<string, string>, whole: Record<string, string>): boolean {
-  return JSON.stringify(stands) === JSON.stringify(whole)
+  a.spare()
+  return { points, stands: { ...(await world.healed()), share: world.server.share } }
 }
 
 /** A client that has pruned its oldest batch: a thousand newer ops, and more than 7 days. */

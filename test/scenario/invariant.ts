@@ -1,9 +1,16 @@
 /** The invariants of ARCHITECTURE.md, looked up in the files of both ends. */
 import type { Client } from "./client.ts"
-import type { World } from "./world.ts"
+import type { Server } from "./server.ts"
+
+interface Observed {
+  readonly server: Server
+  readonly live: readonly Client[]
+  readonly trace: readonly string[]
+  name(op_id: string): string
+}
 
 export class Invariants {
-  constructor(readonly world: World) {}
+  constructor(readonly world: Observed) {}
 
   /** `running`: those that hold at any time. `healed`: also those that hold once faults have stopped. */
   check(when: "running" | "healed" = "running"): void {
@@ -53,7 +60,7 @@ export class Invariants {
     return [...order, ...undecided.map((op_id) => `I3 ${this.world.name(op_id)} of ${client.name} was left out`)]
   }
 
-  /** I4: applied here ⇔ applied there; dead or superseded here ⇒ never applied there. */
+  /** I4: applied here ⇔ applied there; dead here ⇒ never there; superseded here too, unless a twin had sent it. */
   #truth(client: Client, when: "running" | "healed"): string[] {
     const { states } = client
     const applied = new Set(this.world.server.effectIds)
@@ -65,7 +72,8 @@ export class Invariants {
       const state = states.get(op_id)?.[0]
       const name = `${this.world.name(op_id)} at ${client.name}`
       if (state === "applied" && !applied.has(op_id) && trusts) return [`I4 ${name} counts as applied and is not`]
-      if ((state === "dead" || state === "superseded") && applied.has(op_id)) return [`I4 ${name} is ${state}, applied`]
+      const never = state === "dead" || (state === "superseded" && !client.hasTwin)
+      if (never && applied.has(op_id)) return [`I4 ${name} is ${state}, and applied`]
       return state === "pending" && applied.has(op_id) && when === "healed" && client.row.block === null
         ? [`I4 ${name} is applied and nobody knows`]
         : []

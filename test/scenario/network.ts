@@ -5,7 +5,7 @@ import {
   type TransportRequest,
   type TransportResponse,
 } from "../../src/wire/transport.ts"
-import type { World } from "./world.ts"
+import type { Surroundings } from "./surroundings.ts"
 
 /**
  * `late`: the client gives up, the request arrives when the test says. `hold`: the client waits until the test lets it
@@ -32,7 +32,10 @@ export class Network {
   #script: { client: string; fate: Fate }[] = []
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor(readonly world: World) {}
+  constructor(
+    readonly world: Surroundings,
+    readonly serve: (body: string) => Promise<Response>,
+  ) {}
 
   /** Fates of the next POSTs of a client; those after them are delivered. */
   script(client: string, fates: readonly Fate[]): void {
@@ -127,7 +130,7 @@ export class Network {
   }
 
   async #serve(body: string): Promise<TransportResponse> {
-    const response = await this.#track(this.world.server.fetch(body))
+    const response = await this.#track(this.serve(body))
     return {
       status: response.status,
       content_type: response.headers.get("content-type"),

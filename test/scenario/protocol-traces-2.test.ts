@@ -1,6 +1,6 @@
 /** What the second model found: superseded dependencies, removal that overtakes, a share that is unknown after a Grant. */
 import { expect, test } from "bun:test"
-import { inWorld, type World } from "./world.ts"
+import { inWorld, openWorld, type World } from "./world.ts"
 
 const created = { creates: true }
 
@@ -81,29 +81,28 @@ test(
 
 // --- settled_op_id
 
-test(
-  "C2: an op that an ack called superseded counts as settled, so that a rollback behind it is seen",
-  inWorld(async (world) => {
-    const a = world.client()
-    world.server.backup()
-    a.record("1", { key: "a" })
-    const b = a.copy("B")
-    b.record("2", { key: "a" })
-    b.outbox.pause()
-    await a.posts("late")
-    a.outbox.pause()
-    b.outbox.resume()
-    await b.drained()
-    await world.net.arrive()
-    a.outbox.resume()
-    await a.drained()
-    expect(a.stands).toBe("superseded 1")
-    world.server.rollback()
-    a.record("3")
-    await a.drained()
-    expect(world.trace).toContain("3 @1: server_reset")
-  }),
-)
+test("C2: an op that an ack called superseded counts as settled, so that a rollback behind it is seen", async () => {
+  // Not healed at the end: with a twin that superseded it, 1 is applied after all (C1, an exception of I4).
+  await using world = await openWorld()
+  const a = world.client()
+  world.server.backup()
+  a.record("1", { key: "a" })
+  const b = a.copy("B")
+  b.record("2", { key: "a" })
+  b.outbox.pause()
+  await a.posts("late")
+  a.outbox.pause()
+  b.outbox.resume()
+  await b.drained()
+  await world.net.arrive()
+  a.outbox.resume()
+  await a.drained()
+  expect(a.stands).toBe("superseded 1")
+  world.server.rollback()
+  a.record("3")
+  await a.drained()
+  expect(world.trace).toContain("3 @1: server_reset")
+})
 
 test(
   "C3: a removal under the key of what it removes wins over an older put that a restore brought back",

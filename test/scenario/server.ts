@@ -11,7 +11,7 @@ import type { Ack, AppendBatch, Refusal } from "../../src/wire/contract.ts"
 import { BatchTransport } from "../../src/wire/batch-transport.ts"
 import type { LiveShare, ShareService } from "../../src/wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
-import { copyDatabase, type World } from "./world.ts"
+import { copyDatabase, type Surroundings } from "./surroundings.ts"
 
 const methods: Methods = {
   put: ({ sql, op_id, share }, name) => {
@@ -34,7 +34,7 @@ export class Server {
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
 
-  constructor(readonly world: World) {
+  constructor(readonly world: Surroundings) {
     this.#file = world.file("service")
     this.#service = this.#open()
   }

@@ -2,7 +2,6 @@
  * A small deterministic world: real outbox files, the real share service on a real file, and between them a network in
  * memory in which the test decides the fate of every POST. Time passes only when the test turns the clock.
  */
-import { Database } from "bun:sqlite"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,6 +12,7 @@ import { Client } from "./client.ts"
 import { Invariants } from "./invariant.ts"
 import { Network } from "./network.ts"
 import { Server } from "./server.ts"
+import type { Surroundings } from "./surroundings.ts"
 
 export type { Client } from "./client.ts"
 
@@ -37,25 +37,26 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   return world
 }
 
-export class World {
+export class World implements Surroundings {
   readonly path = mkdtempSync(join(tmpdir(), "sturdy-world-"))
   readonly clock = new ManualClock()
-  /** What the server answered and what the network did, in order. */
   readonly trace: string[] = []
-  /** How people call an op. */
-  readonly names = new Map<string, string>()
+  readonly creates: boolean
   readonly clients: Client[] = []
   readonly server: Server
   readonly net: Network
   readonly ref: SturdyRef
   readonly invariants: Invariants
+  /** How people call an op. */
+  readonly #names = new Map<string, string>()
   #files = 0
   #seeds: number
 
-  constructor(readonly options: WorldOptions) {
+  constructor(options: WorldOptions) {
+    this.creates = options.creates ?? false
     this.#seeds = options.seed ?? 1
     this.server = new Server(this)
-    this.net = new Network(this)
+    this.net = new Network(this, (body) => this.server.fetch(body))
     this.ref = this.freshRef()
     this.invariants = new Invariants(this)
   }
@@ -79,16 +80,26 @@ export class World {
     await this.server.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
   }
 
-  client(name = "A", ref = this.ref, killAt?: number): Client {
-    const client = new Client(this, name, ref)
+  client(name = "A", ref = this.ref): Client {
+    const client = this.mortal([], name, ref)
+    client.reopen()
+    return client
+  }
+
+  /** A client that is not started yet; its processes die as told. */
+  mortal(deaths: number[], name = "A", ref = this.ref): Client {
+    const client = new Client(this, this.net, name, ref, deaths)
+    client.onCopy = (twin) => this.clients.push(twin)
     this.clients.push(client)
-    if (killAt !== undefined) client.killAt(killAt)
-    client.open(this.file(name))
     return client
   }
 
   name(op_id: string): string {
-    return this.names.get(op_id) ?? op_id
+    return this.#names.get(op_id) ?? op_id
+  }
+
+  rename(op_id: string, name: string): void {
+    this.#names.set(op_id, name)
   }
 
   /** Lets everything happen that needs no time. */
@@ -153,16 +164,6 @@ export class World {
     for (const client of this.live) await this.run("close", client.close())
     this.server.close()
     rmSync(this.path, { recursive: true, force: true })
-  }
-}
-
-/** The committed state of a database that may be open, in a new file. */
-export function copyDatabase(from: string, to: string): void {
-  const db = new Database(from, { readonly: true })
-  try {
-    db.run(`vacuum into '${to}'`)
-  } finally {
-    db.close()
   }
 }
 

@@ -113,7 +113,7 @@ const broken: Record<string, [code: string, make: (dir: TempDir) => void]> = {
     },
   ],
   "a stump of 50 bytes": [
-    "database_not_sqlite",
+    "database_corrupt",
     (dir) => {
       anOutbox(dir)
       truncateSync(dir.file(), 50)

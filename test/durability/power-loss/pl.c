@@ -1,0 +1,252 @@
+/*
+ * Power-loss model as an LD_PRELOAD library. Files in PL_DIR are written as ever, and beside each this library keeps
+ * what a disk would be sure to hold: the content at its last sync, and the writes and truncations since.
+ *
+ * A write is durable only if a sync of that inode started after it and finished before the cut. Syncs take 0 to 1.5 ms,
+ * during which writes go on. At event PL_CUT (write, truncation, sync start, sync end, unlink) power fails: each
+ * 512-byte sector written since independently has any of its versions, sizes likewise, names whose directory was not
+ * synced may be missing, unlinked ones may be back, -shm is gone. The outcome is written to PL_OUT; exit status 66.
+ *
+ * PL_OTHER=1: fdatasync syncs nothing, as if it were called on another file. A control that must lose.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define SECTOR 512
+
+typedef struct op { struct op *next; uint64_t seq; off_t at; size_t length; int truncate; unsigned char *data; } op;
+typedef struct { unsigned char *bytes; size_t size, room; } image;
+typedef struct file {
+  struct file *next; dev_t dev; ino_t ino; char name[256]; image durable; op *first, **last;
+  int name_durable, unlinked, unlink_durable;
+} file;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static file *files;
+static uint64_t events, cut_at, next_seq = 1, rng;
+static const char *dir, *out;
+static int other, ready;
+
+static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+static ssize_t (*real_write)(int, const void *, size_t);
+static int (*real_ftruncate)(int, off_t);
+static int (*real_unlink)(const char *);
+
+static uint64_t draw(void) {
+  uint64_t z = (rng += 0x9e3779b97f4a7c15ull);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+
+__attribute__((constructor)) static void start(void) {
+  real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
+  real_write = dlsym(RTLD_NEXT, "write");
+  real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
+  real_unlink = dlsym(RTLD_NEXT, "unlink");
+  dir = getenv("PL_DIR");
+  out = getenv("PL_OUT");
+  if (!dir || !out) return;
+  cut_at = strtoull(getenv("PL_CUT") ? getenv("PL_CUT") : "0", 0, 10);
+  rng = strtoull(getenv("PL_SEED") ? getenv("PL_SEED") : "1", 0, 10);
+  other = getenv("PL_OTHER") != 0;
+  ready = 1;
+}
+
+static void ensure(image *i, size_t size) {
+  if (size <= i->room) return;
+  size_t room = size * 2 + 65536;
+  i->bytes = realloc(i->bytes, room);
+  memset(i->bytes + i->room, 0, room - i->room);
+  i->room = room;
+}
+
+static void resize(image *i, size_t size) {
+  ensure(i, size);
+  if (size < i->size) memset(i->bytes + size, 0, i->size - size);
+  i->size = size;
+}
+
+static void apply(image *i, const op *o) {
+  if (o->truncate) { resize(i, (size_t)o->at); return; }
+  size_t end = (size_t)o->at + o->length;
+  if (end > i->size) resize(i, end);
+  memcpy(i->bytes + o->at, o->data, o->length);
+}
+
+/* Under the lock. The file behind a descriptor, if it lies in PL_DIR and is not the shared index. */
+static file *find(int fd) {
+  struct stat st;
+  if (!ready || fstat(fd, &st) || !S_ISREG(st.st_mode)) return 0;
+  for (file *f = files; f; f = f->next)
+    if (f->dev == st.st_dev && f->ino == st.st_ino && !f->unlinked) return f;
+  char link[64], path[1024];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  size_t prefix = strlen(dir);
+  if (n <= (ssize_t)prefix) return 0;
+  path[n] = 0;
+  if (strncmp(path, dir, prefix) || path[prefix] != '/') return 0;
+  if (n > 4 && !strcmp(path + n - 4, "-shm")) return 0;
+  file *f = calloc(1, sizeof *f);
+  f->dev = st.st_dev; f->ino = st.st_ino; f->last = &f->first;
+  snprintf(f->name, sizeof f->name, "%s", path + prefix + 1);
+  /* First seen: what is there now is taken for durable. By this descriptor: another one would drop SQLite's locks. */
+  resize(&f->durable, st.st_size);
+  for (off_t at = 0; at < st.st_size;) {
+    ssize_t got = pread(fd, f->durable.bytes + at, st.st_size - at, at);
+    if (got <= 0) break;
+    at += got;
+  }
+  f->name_durable = st.st_size > 0;
+  f->next = files;
+  files = f;
+  return f;
+}
+
+static void put(const file *f, const image *i, size_t size) {
+  char path[1400];
+  snprintf(path, sizeof path, "%s/%s", out, f->name);
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  for (size_t at = 0; at < size;) {
+    ssize_t n = real_pwrite(fd, i->bytes + at, size - at, at);
+    if (n <= 0) break;
+    at += n;
+  }
+  real_ftruncate(fd, size);
+}
+
+static void cut_file(file *f) {
+  if (f->unlinked && (f->unlink_durable || draw() % 2)) return;
+  if (!f->name_durable && draw() % 2) return;
+  size_t count = 0;
+  for (op *o = f->first; o; o = o->next) count++;
+  image now = {0}, chosen = {0};
+  resize(&now, f->durable.size);
+  if (f->durable.size) memcpy(now.bytes, f->durable.bytes, f->durable.size);
+  size_t largest = now.size;
+  for (op *o = f->first; o; o = o->next) {
+    size_t end = o->at + o->length;
+    if (end > largest) largest = end;
+  }
+  ensure(&now, largest + SECTOR);
+  ensure(&chosen, largest + SECTOR);
+  memcpy(chosen.bytes, now.bytes, now.room < chosen.room ? now.room : chosen.room);
+  size_t sectors = largest / SECTOR + 1;
+  size_t *version = calloc(sectors, sizeof *version);
+  uint64_t way = draw() % 6;
+  size_t prefix = draw() % (count + 1);
+  for (size_t s = 0; s < sectors; s++) version[s] = way == 0 ? 0 : way < 3 ? prefix : draw() % (count + 1);
+  size_t size_version = way == 0 ? 0 : way < 3 ? prefix : draw() % (count + 1);
+  size_t size = now.size, index = 0;
+  for (op *o = f->first; o; o = o->next) {
+    index++;
+    size_t before = now.size;
+    apply(&now, o);
+    if (size_version >= index) size = now.size;
+    size_t from = o->truncate ? (size_t)o->at / SECTOR : (size_t)o->at / SECTOR;
+    size_t to = o->truncate ? before / SECTOR : (o->at + o->length - 1) / SECTOR;
+    for (size_t s = from; s <= to && s < sectors; s++)
+      if (version[s] >= index) memcpy(chosen.bytes + s * SECTOR, now.bytes + s * SECTOR, SECTOR);
+  }
+  put(f, &chosen, size);
+}
+
+/* Under the lock, which is never given back: nothing is written, synced or acknowledged after the cut. */
+static void event(void) {
+  if (++events != cut_at) return;
+  for (file *f = files; f; f = f->next) cut_file(f);
+  _exit(66);
+}
+
+static void note(file *f, off_t at, const void *data, size_t length, int truncate) {
+  op *o = calloc(1, sizeof *o);
+  o->seq = next_seq++; o->at = at; o->length = length; o->truncate = truncate;
+  if (data) { o->data = malloc(length ? length : 1); memcpy(o->data, data, length); }
+  *f->last = o;
+  f->last = &o->next;
+}
+
+static ssize_t written(int fd, const void *data, size_t length, off_t at) {
+  pthread_mutex_lock(&lock);
+  file *f = find(fd);
+  ssize_t n = real_pwrite(fd, data, length, at);
+  if (f && n > 0) { note(f, at, data, n, 0); event(); }
+  pthread_mutex_unlock(&lock);
+  return n;
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t length, off_t at) { return written(fd, data, length, at); }
+ssize_t pwrite(int fd, const void *data, size_t length, off_t at) { return written(fd, data, length, at); }
+
+static int truncated(int fd, off_t size) {
+  pthread_mutex_lock(&lock);
+  file *f = find(fd);
+  int failed = real_ftruncate(fd, size);
+  if (f && !failed) { note(f, size, 0, 0, 1); event(); }
+  pthread_mutex_unlock(&lock);
+  return failed;
+}
+
+int ftruncate64(int fd, off_t size) { return truncated(fd, size); }
+int ftruncate(int fd, off_t size) { return truncated(fd, size); }
+
+int unlink(const char *path) {
+  size_t prefix = ready ? strlen(dir) : 0;
+  pthread_mutex_lock(&lock);
+  int failed = real_unlink(path);
+  if (ready && !failed && !strncmp(path, dir, prefix) && path[prefix] == '/') {
+    for (file *f = files; f; f = f->next)
+      if (!f->unlinked && !strcmp(f->name, path + prefix + 1)) f->unlinked = 1;
+    event();
+  }
+  pthread_mutex_unlock(&lock);
+  return failed;
+}
+
+static int synced(int fd, int effective) {
+  if (!ready) return 0;
+  struct stat st, home;
+  pthread_mutex_lock(&lock);
+  if (!fstat(fd, &st) && S_ISDIR(st.st_mode) && !stat(dir, &home) && home.st_ino == st.st_ino) {
+    for (file *f = files; f; f = f->next) {
+      f->name_durable = 1;
+      if (f->unlinked) f->unlink_durable = 1;
+    }
+    event();
+    pthread_mutex_unlock(&lock);
+    return 0;
+  }
+  file *f = find(fd);
+  uint64_t upto = next_seq;
+  if (f) event();
+  useconds_t pause = f ? draw() % 1500 : 0;
+  pthread_mutex_unlock(&lock);
+  if (pause) usleep(pause);
+  pthread_mutex_lock(&lock);
+  if (f && effective) {
+    while (f->first && f->first->seq < upto) {
+      op *o = f->first;
+      apply(&f->durable, o);
+      f->first = o->next;
+      if (!f->first) f->last = &f->first;
+      free(o->data);
+      free(o);
+    }
+  }
+  if (f) event();
+  pthread_mutex_unlock(&lock);
+  return 0;
+}
+
+int fsync(int fd) { return synced(fd, 1); }
+int fdatasync(int fd) { return synced(fd, !other); }

@@ -1,0 +1,8 @@
+/** Waits until its standard input ends, opens the outbox, records so many ops. */
+import { openQuietOutbox } from "./box.ts"
+
+const [file, count] = process.argv.slice(2) as [string, string]
+process.stdout.write("ready\n")
+for await (const _ of process.stdin);
+await using box = openQuietOutbox(file)
+for (let i = 0; i < Number(count); i++) box.notes.record({ method: "put", args: [i] })
