@@ -5,9 +5,9 @@ export const faultKinds = {
   client_killed: { lane: "client", times: 4, text: "SIGKILL the client" },
   refused: { lane: "network", times: 3, text: "refuse connections" },
   unavailable: { lane: "network", times: 3, text: "answer 503 to the next POST" },
-  answer_lost: { lane: "network", times: 5, text: "lose the next answer, after the service has decided" },
+  answer_lost: { lane: "network", times: 5, text: "lose the next answer, decided already" },
   answer_cut: { lane: "network", times: 3, text: "cut the next answer in the middle" },
-  late_copy: { lane: "network", times: 3, text: "deliver the next POST a second time, late" },
+  late_copy: { lane: "network", times: 3, text: "deliver the next POST twice, once late" },
 } as const
 
 export type FaultKind = keyof typeof faultKinds
@@ -39,7 +39,10 @@ export function faultPlan(seed: number): Fault[] {
 }
 
 function shuffled<T>(items: T[], random: () => number): T[] {
-  return items.map((item) => ({ item, rank: random() })).toSorted((a, b) => a.rank - b.rank).map(({ item }) => item)
+  return items
+    .map((item) => ({ item, rank: random() }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map(({ item }) => item)
 }
 
 /** mulberry32: 32 bits of state are plenty for a plan. */

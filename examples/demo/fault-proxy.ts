@@ -14,7 +14,7 @@ export class FaultProxy {
   #server: Server | undefined
   #port = 0
   readonly #armed: Record<ClientName, Fault[]> = { sturdy: [], memory: [] }
-  readonly #copies = new Set<NodeJS.Timeout>()
+  readonly #copies = new Set<Promise<void>>()
   #nextPost = Promise.withResolvers<void>()
 
   constructor(readonly service: string) {}
@@ -45,14 +45,10 @@ export class FaultProxy {
     for (const armed of Object.values(this.#armed)) armed.push(fault)
   }
 
-  /** From here on the network is a good one. */
-  calm(): void {
+  /** From here on the network is a good one; resolves when the last late copy has arrived. */
+  async calm(): Promise<void> {
     for (const armed of Object.values(this.#armed)) armed.length = 0
-  }
-
-  close(): void {
-    for (const copy of this.#copies) clearTimeout(copy)
-    this.refuse()
+    await Promise.all(this.#copies)
   }
 
   /** Resolves when a POST of the durable client is passed on, or after `ms_max`. */
@@ -83,23 +79,26 @@ export class FaultProxy {
     response.end(answer.body)
   }
 
-  async #pass(body: Buffer): Promise<{ status: number; type: string; body: Buffer }> {
+  async #pass(body: Uint8Array<ArrayBuffer>): Promise<{ status: number; type: string; body: Buffer }> {
     const answer = await fetch(`${this.service}/rpc/share`, { method: "POST", body })
     const type = answer.headers.get("content-type") ?? "text/plain"
     return { status: answer.status, type, body: Buffer.from(await answer.arrayBuffer()) }
   }
 
-  #copyLate(body: Buffer, ms: number): void {
-    const copy = setTimeout(() => {
-      this.#copies.delete(copy)
-      this.#pass(body).catch(() => {})
-    }, ms)
+  #copyLate(body: Uint8Array<ArrayBuffer>, ms: number): void {
+    const copy: Promise<void> = Bun.sleep(ms)
+      .then(() => this.#pass(body))
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => this.#copies.delete(copy))
     this.#copies.add(copy)
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
+  return new Uint8Array(Buffer.concat(chunks))
 }

@@ -15,14 +15,16 @@ export class HostedClient {
   #heard = Promise.resolve()
   #open: Extract<ToClient, { place: number }>[] = []
   #killing = false
+  #finished = false
   readonly #done = Promise.withResolvers<void>()
+  readonly #failed = Promise.withResolvers<never>()
 
   /** `first` is said to every process before any event. */
   constructor(
     readonly command: string[],
     readonly first?: ToClient,
   ) {
-    this.#done.promise.catch(() => {})
+    this.#failed.promise.catch(() => {})
   }
 
   start(): void {
@@ -49,7 +51,7 @@ export class HostedClient {
     this.#killing = true
     this.#child?.kill("SIGKILL")
     await this.#child?.exited
-    // What it said before it died counts.
+    // What it had said before it died counts.
     await this.#heard
   }
 
@@ -59,9 +61,9 @@ export class HostedClient {
     await this.#done.promise
   }
 
-  /** Rejects when the process ends by itself. */
-  get failed(): Promise<void> {
-    return this.#done.promise
+  /** Rejects when the process ends by itself, or cannot finish; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise
   }
 
   #say(message: ToClient): void {
@@ -77,15 +79,15 @@ export class HostedClient {
     const errors = new Response(child.stderr).text()
     for await (const messages of jsonLines<FromClient>(child.stdout)) messages.forEach((message) => this.#hear(message))
     await child.exited
-    if (this.#killing) return
-    this.#done.reject(new Error(`${this.command[0]} ended by itself: ${(await errors).trim() || child.exitCode}`))
+    if (this.#killing || this.#finished) return
+    this.#failed.reject(new Error(`${this.command[0]} ended by itself: ${(await errors).trim() || child.exitCode}`))
   }
 
   #hear(message: FromClient): void {
     if ("done" in message) {
-      if (message.done.problem) this.#done.reject(new Error(message.done.problem))
-      else this.#done.resolve()
-      return
+      if (message.done.problem) return this.#failed.reject(new Error(message.done.problem))
+      this.#finished = true
+      return this.#done.resolve()
     }
     if ("sent" in message) {
       this.posts += 1

@@ -7,9 +7,7 @@ export type ToClient =
 
 export type FromClient =
   /** It has taken over responsibility for every event up to this place. */
-  | { acked: number; pending: number }
-  | { sent: { attempt: number; ops: number } }
-  | { done: { problem?: string } }
+  { acked: number; pending: number } | { sent: { attempt: number; ops: number } } | { done: { problem?: string } }
 
 export async function* jsonLines<T>(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<T[]> {
   const decoder = new TextDecoder()

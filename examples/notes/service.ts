@@ -28,7 +28,9 @@ const methods = {
 
 export function serveNotes(file: string): RunningShareService {
   const service = serveShareService({ file, methods })
-  service.sql.run("create table if not exists note (share integer, id text, title text, primary key (share, id)) strict")
+  service.sql.run(
+    "create table if not exists note (share integer, id text, title text, primary key (share, id)) strict",
+  )
   service.sql.run("create table if not exists tag (share integer, note_id text, tag text) strict")
   return service
 }

@@ -7,6 +7,7 @@ import * as limit from "../intent/limit.ts"
 import type { Timer } from "../intent/seam.ts"
 import type { Lease } from "../store/lease.ts"
 import type { Streams } from "../store/stream.ts"
+import { Slots } from "./slots.ts"
 import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
 
 /** Streams that send at the same time: a start with a thousand sessions must not open a thousand connections. */
@@ -14,6 +15,7 @@ const parallel_max = 8
 
 export class Flusher {
   readonly #running = new Map<number, StreamFlusher>()
+  readonly #slots = new Slots(parallel_max)
   #term: number | undefined
   #renewal: Timer | undefined
   #wake: Timer | undefined
@@ -72,7 +74,7 @@ export class Flusher {
     try {
       const due = this.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
       if (due.length > 0 && this.#haveLease())
-        for (const stream_id of due.slice(0, parallel_max - this.#running.size)) this.#start(stream_id)
+        for (const stream_id of due) this.#start(stream_id)
       if (this.#running.size === 0) this.#giveBack()
       this.changed()
     } catch (error) {
@@ -81,7 +83,7 @@ export class Flusher {
   }
 
   #start(stream_id: number): void {
-    const flusher = new StreamFlusher(stream_id, this.#term!, this.parts)
+    const flusher = new StreamFlusher(stream_id, this.#term!, this.parts, this.#slots)
     this.#running.set(stream_id, flusher)
     const run = flusher
       .run()
@@ -89,8 +91,7 @@ export class Flusher {
       .finally(() => {
         this.#running.delete(stream_id)
         this.#runs.delete(run)
-        // A run that stopped by itself lost the lease.
-        if (flusher.state === "stopped" && !this.#stopped && this.#paused.size === 0) this.#lost()
+        if (flusher.lostLease && flusher.term === this.#term) this.#lost()
         this.changed()
         this.#look()
       })

@@ -17,8 +17,10 @@ import { sendPost } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
 import { blockHints } from "./block.ts"
 import { Pause } from "./pause.ts"
+import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
 import { judge, postFor, settlementOf, type AttemptFault, type Verdict } from "./verdict.ts"
+import type { Post } from "../wire/session.ts"
 
 export interface StreamFlusherParts {
   freezer: Freezer
@@ -51,7 +53,14 @@ export class StreamFlusher {
     readonly stream_id: number,
     readonly term: number,
     readonly parts: StreamFlusherParts,
+    /** For the time of an attempt: a stream that only waits holds up no other. */
+    readonly slots: Slots,
   ) {}
+
+  /** It stopped by itself. */
+  get lostLease(): boolean {
+    return this.#state === "stopped" && !this.#abort.signal.aborted
+  }
 
   get state(): State {
     return this.#state
@@ -85,38 +94,67 @@ export class StreamFlusher {
 
   async #attempts(): Promise<void> {
     while (this.#state === "sending") {
-      const shipment = this.#freeze()
-      if (!shipment) return this.#on("stop")
-      if (!hasWork(shipment)) {
-        this.parts.events.emit("drained", { stream: shipment.stream.name })
-        return this.#on("drained")
+      await this.#sleepUntilDue()
+      await this.slots.take()
+      try {
+        if (this.#state === "sending") await this.#next()
+      } finally {
+        this.slots.give()
       }
-      // What was frozen may have changed while we slept, e.g. by a removal.
-      if (await this.#sleptUntilDue(shipment.stream)) continue
-      await this.#attempt(shipment)
     }
   }
 
+  async #next(): Promise<void> {
+    const shipment = this.#freeze()
+    if (!shipment) return this.#on("stop")
+    if (hasWork(shipment)) return this.#attempt(shipment)
+    this.parts.events.emit("drained", { stream: shipment.stream.name })
+    this.#on("drained")
+  }
+
   #freeze(): Shipment | undefined {
-    const window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max }
+    const window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max - limit.post_overhead_bytes }
     return this.#local(() => this.parts.freezer.freeze(this.term, this.stream_id, window))
   }
 
   async #attempt(shipment: Shipment): Promise<void> {
-    const { seams, events, transport, headers } = this.parts
+    const { seams, events, transport } = this.parts
     const { stream } = shipment
-    const post = postFor(shipment, headers())
+    const headers = this.#headers(stream)
+    if (!headers) return
+    const post = postFor(shipment, headers)
     const ops = post.batches.reduce((sum, batch) => sum + batch.ops.length, 0)
     events.emit("sent", { stream: stream.name, attempt: stream.attempts + 1, batches: post.batches.length, ops })
     seams.crashPoint("flush:before-post")
     const answer = await sendPost(post, transport, seams.clock, this.#abort.signal)
     seams.crashPoint("flush:after-post")
-    // Stopped meanwhile: an answer that did arrive still counts, unless the lease is gone.
+    // Stopped meanwhile: an answer that did arrive still counts, unless the lease is gone; one given up is no failure.
     const verdict = judge(shipment, post, answer, {
       knowsOp: (op_id) => this.parts.knowledge.knowsOp(stream, op_id),
       hasRetained: () => this.parts.settler.retention.hasRetained(stream.stream_id),
     })
-    this.#settle(stream, verdict)
+    const { next } = verdict
+    if (this.#abort.signal.aborted && next.go === "retry" && next.fault.code === "aborted") return
+    this.#settle(stream, this.#overtaken(post, next) ? { ...verdict, next: { go: "on" } } : verdict)
+  }
+
+  /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
+  #headers(stream: StreamRow): Record<string, string> | undefined {
+    try {
+      return this.parts.headers()
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      const next: Verdict["next"] = { go: "retry", fault: { code: "headers_fault", message } }
+      this.#settle(stream, { acked: [], patch: {}, next })
+      return
+    }
+  }
+
+  /** A removal was recorded while the POST was out: what blocks the batches does not stop it. */
+  #overtaken(post: Post, next: Verdict["next"]): boolean {
+    return (
+      next.go === "block" && !post.remove && this.parts.knowledge.streams.get(this.stream_id).time_removal !== null
+    )
   }
 
   #settle(stream: StreamRow, verdict: Verdict): void {
@@ -134,7 +172,7 @@ export class StreamFlusher {
   }
 
   #delay(fault: AttemptFault, attempts: number): number {
-    if (fault.at_once && attempts <= 1) return 0
+    if (fault.at_once) return 0
     return Math.max(backoffMs(attempts, this.parts.backoff, this.parts.seams.random), fault.retry_after_ms ?? 0)
   }
 
@@ -142,19 +180,20 @@ export class StreamFlusher {
    * The time of the next attempt survives restarts. Looked at once per run, and capped: a wall clock that jumped cannot
    * silence a stream for long.
    */
-  async #sleptUntilDue(stream: StreamRow): Promise<boolean> {
+  async #sleepUntilDue(): Promise<void> {
+    const { next_attempt_at } = this.parts.knowledge.streams.get(this.stream_id)
     const first = !this.#rested
     this.#rested = true
-    if (!first || stream.next_attempt_at === null) return false
-    const left = Math.min(stream.next_attempt_at - this.parts.seams.clock.now(), limit.retry_after_ms_max)
-    if (left <= 0) return false
-    await this.#sleep(left)
-    return true
+    if (!first || next_attempt_at === null) return
+    const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), limit.retry_after_ms_max)
+    if (left > 0) await this.#sleep(left)
   }
 
   async #wait(error: Error): Promise<void> {
     // Whatever is not ours is a bug: it ends the loop.
     if (!(error instanceof AttemptFailed)) throw error
+    // Told to stop while the attempt ran: nobody will make the next.
+    if (this.#abort.signal.aborted) throw new AbortError("stopped")
     this.#on("failed")
     await this.#sleep(error.delay_ms)
     this.#on("due")

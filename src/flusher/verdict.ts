@@ -3,13 +3,14 @@
  * decides by a code of the service's.
  */
 import { registerAfter, type Register } from "../intent/base.ts"
+import * as limit from "../intent/limit.ts"
 import type { AckedBatch, Settlement, StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
 import type { Answer, Post, PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { isBlockReason, type Block } from "./block.ts"
-import { ackFault, isRefusal } from "./check-ack.ts"
+import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 
 /** Why an attempt brought no answer that settles everything. */
 export interface AttemptFault {
@@ -18,7 +19,7 @@ export interface AttemptFault {
   message: string
   /** Not before this, whatever the backoff says. */
   retry_after_ms?: number
-  /** Send again at once the first time: nothing is wrong, the base had moved. */
+  /** Send again at once: nothing is wrong, the base had moved. */
   at_once?: boolean
 }
 
@@ -69,22 +70,23 @@ export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts:
   const { stream } = shipment
   const patch: StreamPatch = {}
   const only = (next: Next): Verdict => ({ acked: [], patch, next })
-  if (answer.created?.kind === "value") patch.url = answer.created.value.url
-  if (answer.created?.kind === "refused") return only(createRefused(answer.created, post))
+  if (answer.created?.kind === "value" && typeof answer.created.value?.url === "string")
+    patch.url = answer.created.value.url
+  if (answer.created?.kind === "refused") return only(createRefused(stream, answer.created, post))
   if (answer.grant.kind === "refused") return only(redeemRefused(stream, post, answer.grant, patch))
   if (answer.grant.kind !== "value") return only(noAnswer(answer.grant))
   const wrong = grantFault(stream, answer.grant.value)
   if (wrong) return only(wrong)
   applyGrant(patch, answer.grant.value)
-  if (answer.removed) return only(removalNext(answer.removed))
+  if (answer.removed) return only(removalNext(stream, answer.removed))
   return appended(shipment, post, answer, facts, patch)
 }
 
-function createRefused(answer: { code: string; message: string }, post: Post): Next {
+function createRefused(stream: StreamRow, answer: { code: string; message: string }, post: Post): Next {
   if (answer.code === "share_removed") return post.remove ? { go: "closed" } : blocked("share_removed", answer.message)
   if (answer.code === "share_exists")
     return blocked("share_unknown", `the service has a share of this id that is not ours: ${answer.message}`)
-  return refusedCall(answer)
+  return refusedCall(stream, answer)
 }
 
 function redeemRefused(
@@ -94,7 +96,7 @@ function redeemRefused(
   patch: StreamPatch,
 ): Next {
   if (answer.code === "share_removed" && post.remove) return { go: "closed" }
-  if (answer.code !== "share_unknown") return refusedCall(answer)
+  if (answer.code !== "share_unknown") return refusedCall(stream, answer)
   // Nobody can create it again: for a removal that is as good as removed.
   if (stream.session_id === null) return post.remove ? { go: "closed" } : blocked("share_unknown", answer.message)
   if (stream.granted === 0) return retry("share_unknown", answer.message)
@@ -106,8 +108,8 @@ function redeemRefused(
 }
 
 function grantFault(stream: StreamRow, grant: GrantFacts): Next | undefined {
-  if (grant.share_id !== stream.share_id)
-    return retry("protocol", `the grant is for share ${grant.share_id}, not ${stream.share_id}`)
+  const wrong = grantFactsFault(grant, stream.share_id)
+  if (wrong) return retry("protocol", `an answer that is no grant: ${wrong}`)
   if (stream.service_id === null || stream.service_id === grant.service_id) return
   return blocked(
     "other_server",
@@ -125,10 +127,10 @@ function applyGrant(patch: StreamPatch, grant: GrantFacts): void {
   patch.op_bytes_max = grant.limits.op_bytes_max
 }
 
-function removalNext(answer: Answer<{ removed: true }>): Next {
+function removalNext(stream: StreamRow, answer: Answer<{ removed: true }>): Next {
   if (answer.kind === "value") return { go: "closed" }
   if (answer.kind !== "refused") return noAnswer(answer)
-  return answer.code === "share_removed" ? { go: "closed" } : refusedCall(answer)
+  return answer.code === "share_removed" ? { go: "closed" } : refusedCall(stream, answer)
 }
 
 /** In order, up to the first answer that is not an Ack; the rest is dropped, since sending again returns the same. */
@@ -136,7 +138,7 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
   const acked: AckedBatch[] = []
   for (const [index, batch] of shipment.batches.slice(0, post.batches.length).entries()) {
     const one = answer.appended[index]!
-    if (one.kind !== "value") return { acked, patch, next: one.kind === "refused" ? refusedCall(one) : noAnswer(one) }
+    if (one.kind !== "value") return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
     if (isRefusal(one.value)) return refusedBatch(shipment.stream, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
     if (wrong) return { acked, patch, next: retry("protocol", `an answer that is no Ack: ${wrong}`) }
@@ -161,9 +163,10 @@ function refusedBatch(
   refusal: Refusal,
   facts: OutboxFacts,
 ): Verdict {
-  const { refused, message } = refusal
+  const { refused } = refusal
+  const message = String(refusal.message)
   if (refused !== "gap" && refused !== "server_reset")
-    return { acked, patch, next: refusedCall({ code: refused, message }, refusal.retry_after_ms) }
+    return { acked, patch, next: refusedCall(stream, { code: refused, message }, refusal.retry_after_ms) }
   const register = registerOf(refusal)
   if (!register) return { acked, patch, next: retry("protocol", `${refused} without a register`) }
   const twin = register.head_op_id !== null && !facts.knowsOp(register.head_op_id)
@@ -173,9 +176,13 @@ function refusedBatch(
   }
   patch.base_cursor = register.cursor
   patch.base_head_op_id = register.head_op_id
-  // Once at once, then with backoff: a second gap in a row means that somebody else is writing as fast as we are.
-  const again = stream.last_error === "gap" && !acked.length
-  return { acked, patch, twin, next: retry("gap", message, { at_once: !again }) }
+  // A second gap in a row means that somebody else is writing as fast as we are.
+  return { acked, patch, twin, next: retry("gap", message, { at_once: acked.length > 0 || isFirst(stream) }) }
+}
+
+/** Once at once, then with backoff; and no two answers of this kind take turns. */
+function isFirst({ last_error }: StreamRow): boolean {
+  return last_error !== "gap" && last_error !== "stale_epoch"
 }
 
 function registerOf(refusal: Refusal): Register | undefined {
@@ -185,10 +192,16 @@ function registerOf(refusal: Refusal): Register | undefined {
 }
 
 /** A coded refusal of any call: a block if a person must act, else another attempt. */
-function refusedCall({ code, message }: { code: string; message: string }, retry_after_ms?: number): Next {
+function refusedCall(
+  stream: StreamRow,
+  { code, message }: { code: string; message: string },
+  retry_after_ms?: number,
+): Next {
   if (isBlockReason(code) && code !== "share_unknown" && code !== "server_reset") return blocked(code, message)
-  const at_once = code === "stale_epoch"
-  return retry(code, message, { at_once, ...(retry_after_ms !== undefined && { retry_after_ms }) })
+  const at_once = code === "stale_epoch" && isFirst(stream)
+  // The server's word: it may be anything, and an endless or unreadable delay would be none at all.
+  const wait = Math.min(Math.max(0, Number(retry_after_ms)), limit.retry_after_ms_max)
+  return retry(code, message, { at_once, ...(!Number.isNaN(wait) && { retry_after_ms: wait }) })
 }
 
 function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { kind: "refused" }>): Next {

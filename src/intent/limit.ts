@@ -1,6 +1,6 @@
 /**
- * Every limit and default of Sturdy, with its unit (last in the name) and its reason. Nothing else in the code
- * holds a number that a person could want to change.
+ * The limits and defaults of Sturdy, each with its unit (last in the name) and its reason. What only the service or one
+ * reader needs stands there (service/limit.ts, opencode/recording.ts).
  */
 
 /** Milliseconds between the first op of a batch and its sealing: long enough to gather a burst, too short to notice. */
@@ -15,6 +15,8 @@ export const batch_seal_bytes = 1024 * 1024
 export const window_batches = 8
 /** Bytes of one POST, at most; a window is cut before it. */
 export const post_bytes_max = 16 * 1024 * 1024
+/** Bytes of a POST beside its batches: createShare, redeemShare, and what capnweb adds around each op. */
+export const post_overhead_bytes = 64 * 1024
 
 /** Bytes of one op's JSON text. A grant may lower it, never below the floor. */
 export const op_bytes_max = 4 * 1024 * 1024

@@ -46,7 +46,14 @@ export class SessionShares {
     const known = this.find(session_id)
     if (known) return known
     const ref = this.outbox.newRef(this.service)
-    return this.outbox.stream(session_id, ref, { create: { session_id } })
+    try {
+      return this.outbox.stream(session_id, ref, { create: { session_id } })
+    } catch (error) {
+      // Another process shared the session between our look and our write: its share is the one.
+      const raced = error instanceof SturdyError && error.code === "stream_conflict" && this.find(session_id)
+      if (raced) return raced
+      throw error
+    }
   }
 
   /** @throws SturdyError `stream_conflict` if the session is shared at another service. */

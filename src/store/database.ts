@@ -121,6 +121,8 @@ function openReadOnly(path: string): Database {
 /** Closing the last writable handle copies a -wal back: what is not ours to open must be seen through a read-only one. */
 function refuseUntouched(file: string, seams: Seams): void {
   if (!statOf(`${file}-wal`)?.size) return
+  // Power failed while the file was made: only a writable handle can roll back, and a read-only one is refused.
+  if (statOf(`${file}-journal`)?.size) return
   let db: Handle | undefined
   try {
     db = new Handle(file, { readonly: true })

@@ -27,6 +27,7 @@ export class GroupSync {
   #recorded = 1
   #synced = 0
   #running = false
+  #closed = false
   #waiters: Waiter[] = []
   #broken: SturdyError | undefined
   syncs = 0
@@ -86,6 +87,8 @@ export class GroupSync {
    * is back, because a new file could get its number, and be synced in place of the -wal.
    */
   async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
     await Promise.allSettled(this.#waiters.map(({ promise }) => promise))
     close(this.#fd)
   }

@@ -27,15 +27,8 @@ export interface RecordedOp {
 /** What recording must know of its stream: read in every transaction, so no more than that. */
 type RecordRow = Pick<
   StreamRow,
-  | "stream_id"
-  | "name"
-  | "cursor"
-  | "frozen_seq"
-  | "time_removal"
-  | "batch_ops_max"
-  | "batch_bytes_max"
-  | "op_bytes_max"
->
+  "stream_id" | "name" | "cursor" | "frozen_seq" | "time_removal" | "batch_ops_max" | "batch_bytes_max" | "op_bytes_max"
+> & { last_seq: number | null }
 
 export class Recorder {
   readonly candidates: Candidates
@@ -67,8 +60,9 @@ export class Recorder {
       "update sturdy_stream set gap_count = gap_count + 1, superseded_count = superseded_count + 1 where stream_id = ?",
     )
     this.#stream = db.prepare(
-      `select stream_id, name, cursor, frozen_seq, time_removal, batch_ops_max, batch_bytes_max, op_bytes_max
-       from sturdy_stream where stream_id = ?`,
+      `select stream_id, name, cursor, frozen_seq, time_removal, batch_ops_max, batch_bytes_max, op_bytes_max,
+         (select max(seq) from sturdy_op where seq >= ?1 << 32 and seq < (?1 + 1) << 32) as last_seq
+       from sturdy_stream where stream_id = ?1`,
     )
     this.#superseded = db.prepare("select 1 as found from sturdy_superseded where op_id = ?")
   }
@@ -116,7 +110,8 @@ export class Recorder {
     const fresh = resolved.flatMap((op) => (op.fresh ? [op.fresh] : []))
     const wire = fresh.map((op) => wireOp({ ...op, supersedes: [] }))
     checkSizes(stream, wire)
-    let seq = this.streams.lastSeq(stream)
+    // Settled ops may be pruned, and then the cursor knows what was given last.
+    let seq = Math.max(stream.last_seq ?? 0, stream.cursor)
     this.#quota.check(wire)
     const replaced = new Map<string, string>()
     const places = new Map<string, number>()

@@ -234,8 +234,7 @@ test(
   }),
 )
 
-// Fails until src keeps the block of an earlier answer from a stream whose removal is recorded: see the report.
-test.failing(
+test(
   "removal: a block that an earlier POST's answer brings after the unshare does not stop the removal",
   inWorld(async (world) => {
     const a = world.client("A", await attenuated(world))

@@ -31,6 +31,9 @@ export class Server {
   #backup: string | undefined
   /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
   rollbacks = 0
+  /** The server dies at the next point of this name; `restart` brings it back. */
+  killAt: string | undefined
+  #dead = false
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
 
@@ -39,8 +42,9 @@ export class Server {
     this.#service = this.#open()
   }
 
-  fetch(body: string): Promise<Response> {
-    return this.#service.fetch(new Request(this.world.ref.service, { method: "POST", body }))
+  async fetch(body: string): Promise<Response> {
+    const response = await this.#service.fetch(new Request(this.world.ref.service, { method: "POST", body }))
+    return this.#dead ? new Response("the gateway finds nobody", { status: 502 }) : response
   }
 
   get sql() {
@@ -98,6 +102,7 @@ export class Server {
   }
 
   restart(): void {
+    this.#dead = false
     this.#service.close()
     this.#service = this.#open()
   }
@@ -134,7 +139,7 @@ export class Server {
     const service = createShareService({
       file: this.#file,
       methods,
-      seams: { clock: this.world.clock, random: this.world.random(), crashPoint: () => {} },
+      seams: { clock: this.world.clock, random: this.world.random(), crashPoint: (name) => this.#crashPoint(name) },
       observe: (event) => this.#observe(event),
     })
     service.sql.run(
@@ -143,7 +148,16 @@ export class Server {
     return service
   }
 
+  #crashPoint(name: string): void {
+    if (name === this.killAt) {
+      this.killAt = undefined
+      this.#dead = true
+    }
+    if (this.#dead) throw new Error(`the server died at ${name}`)
+  }
+
   #observe(event: ServiceEvent): void {
+    if (this.#dead) return
     if (event.name === "failure") throw event.error
     if (event.name !== "batch") return
     this.batches.push(event.batch)

@@ -14,9 +14,7 @@ import { Network } from "./network.ts"
 import { Server } from "./server.ts"
 import type { Surroundings } from "./surroundings.ts"
 
-export type { Client } from "./client.ts"
-
-export interface WorldOptions {
+interface WorldOptions {
   seed?: number
   /** The outbox creates the share in its first POST; else it is there. */
   creates?: boolean
@@ -104,11 +102,13 @@ export class World implements Surroundings {
 
   /** Lets everything happen that needs no time. */
   async calm(): Promise<void> {
+    const { posts } = this.net
     for (let quiet = 0; quiet < 3; quiet++) {
       const before = this.net.activity
       await this.net.idle()
       await new Promise((resolve) => setImmediate(resolve))
       if (this.net.activity !== before) quiet = -1
+      if (this.net.posts - posts > 1_000) throw new Error(`I11: POSTs without end\n${this.trace.slice(-9).join("\n")}`)
     }
   }
 

@@ -19,11 +19,8 @@ export interface OracleBatch {
   ops: OracleOp[]
 }
 
-interface Known {
-  /** `applied`, `superseded`, or the code of the rejection. */
-  outcome: string
-  content: string | null
-}
+/** Outcome: `applied`, `superseded`, or the code of the rejection. */
+type Known = { outcome: string; content: string | null }
 
 interface Register {
   cursor: number
@@ -34,7 +31,7 @@ export type Answer =
   | { refused: string; register?: Register }
   | { register: Register; applied: string[]; duplicates: string[]; rejected: [op_id: string, code: string][] }
 
-export interface State {
+interface State {
   removed: boolean
   epoch: number
   registers: Map<string, Register>

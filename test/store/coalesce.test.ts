@@ -46,10 +46,11 @@ describe("an op is not replaced", () => {
   test("once it is frozen", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    const [a] = store.record({ key: "a" })
+    // The second makes the store read the first: it is remembered as one that may be replaced.
+    const [a, b] = store.record({ key: "a" }, { key: "b" })
     store.freeze()
     const [newer] = store.record({ key: "a" })
-    expect(store.pendingIds()).toEqual([a!, newer!])
+    expect(store.pendingIds()).toEqual([a!, b!, newer!])
   })
 
   test("if another op depends on it", async () => {

@@ -15,7 +15,7 @@ const large = random(8) === 0
 
 let op = 0
 let box = openQuietOutbox(file)
-let waiting: Promise<void>[] = []
+const waiting: Promise<void>[] = []
 
 function record(): void {
   const number = op++

@@ -26,7 +26,7 @@ export interface Figures {
 }
 
 /** A run has about so many writes and syncs. */
-const events_max = 420
+const events_max = 600
 
 export const canBuild = process.platform === "linux" && Bun.which("gcc") !== null
 
@@ -38,7 +38,13 @@ export async function buildModel(folder: string): Promise<string> {
   return library
 }
 
-export async function runCuts(library: string, mode: Mode, seeds: readonly number[], parallel = 2): Promise<Figures> {
+/** `untilLoss`: a control has shown what it must as soon as one op is lost. */
+export async function runCuts(
+  library: string,
+  mode: Mode,
+  seeds: readonly number[],
+  { untilLoss = false } = {},
+): Promise<Figures> {
   const figures: Figures = {
     cuts: 0,
     uncut: 0,
@@ -51,9 +57,12 @@ export async function runCuts(library: string, mode: Mode, seeds: readonly numbe
   }
   const left = [...seeds]
   const worker = async () => {
-    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) await runCut(library, mode, seed, figures)
+    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
+      if (untilLoss && figures.lost > 0) return
+      await runCut(library, mode, seed, figures)
+    }
   }
-  await Promise.all(Array.from({ length: parallel }, worker))
+  await Promise.all([worker(), worker()])
   return figures
 }
 

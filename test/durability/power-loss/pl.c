@@ -5,7 +5,8 @@
  * A write is durable only if a sync of that inode started after it and finished before the cut. Syncs take 0 to 1.5 ms,
  * during which writes go on. At event PL_CUT (write, truncation, sync start, sync end, unlink) power fails: each
  * 512-byte sector written since independently has any of its versions, sizes likewise, names whose directory was not
- * synced may be missing, unlinked ones may be back, -shm is gone. The outcome is written to PL_OUT; exit status 66.
+ * synced may be missing, unlinked ones may be back, -shm is gone. A truncation that shrinks is one step of a file
+ * system's journal: it happened whole or not at all, and what was written after it is not there without it. The outcome is written to PL_OUT; exit status 66.
  *
  * PL_OTHER=1: fdatasync syncs nothing, as if it were called on another file. A control that must lose.
  */
@@ -143,10 +144,27 @@ static void cut_file(file *f) {
   memcpy(chosen.bytes, now.bytes, now.room < chosen.room ? now.room : chosen.room);
   size_t sectors = largest / SECTOR + 1;
   size_t *version = calloc(sectors, sizeof *version);
+  /* Versions run from the last shrinking truncation that happened to the one before the first that did not. */
+  size_t shrinks = 0, low = 0, high = count, at = 0, step = 0, length = now.size;
+  for (int pass = 0; pass < 2; pass++) {
+    size_t happened = pass ? draw() % (shrinks + 1) : 0;
+    length = f->durable.size, at = 0, step = 0;
+    for (op *o = f->first; o; o = o->next) {
+      at++;
+      size_t end = o->truncate ? (size_t)o->at : (size_t)o->at + o->length;
+      int shrinking = o->truncate && end < length;
+      length = o->truncate || end > length ? end : length;
+      if (!shrinking) continue;
+      if (!pass) { shrinks++; continue; }
+      if (++step <= happened) low = at;
+      else if (high == count) high = at - 1;
+    }
+  }
+  size_t span = high - low + 1;
   uint64_t way = draw() % 6;
-  size_t prefix = draw() % (count + 1);
-  for (size_t s = 0; s < sectors; s++) version[s] = way == 0 ? 0 : way < 3 ? prefix : draw() % (count + 1);
-  size_t size_version = way == 0 ? 0 : way < 3 ? prefix : draw() % (count + 1);
+  size_t prefix = low + draw() % span;
+  for (size_t s = 0; s < sectors; s++) version[s] = way == 0 ? low : way < 3 ? prefix : low + draw() % span;
+  size_t size_version = way == 0 ? low : way < 3 ? prefix : low + draw() % span;
   size_t size = now.size, index = 0;
   for (op *o = f->first; o; o = o->next) {
     index++;

@@ -1,0 +1,235 @@
+import { Database } from "bun:sqlite"
+import { describe, expect, test } from "bun:test"
+import { copyFileSync, fdatasync, renameSync } from "node:fs"
+import { chooseDurability } from "../../src/store/durability.ts"
+import { GroupSync, type Sync } from "../../src/store/group-sync.ts"
+import { errorOf, rejectionOf } from "../sturdy-error.ts"
+import { openQuietOutbox, openStore } from "../store/box.ts"
+import { tempDir } from "../temp-dir.ts"
+
+/** Group sync on a real file, with a sync that is let go by hand. */
+async function heldBox() {
+  const dir = tempDir()
+  const store = openStore(dir.file())
+  const calls: { finish: (error?: Error) => void }[] = []
+  const sync: Sync = (fd, done) =>
+    void calls.push({ finish: (error) => (error ? done(error) : fdatasync(fd, (error) => done(error))) })
+  const group = new GroupSync(store.connection, dir.file(), sync)
+  return {
+    dir,
+    store,
+    group,
+    calls,
+    record() {
+      store.record({})
+      group.mark()
+    },
+    /** The sync that begins next. */
+    async next(index: number) {
+      while (!calls[index]) await new Promise((resolve) => setImmediate(resolve))
+      return calls[index]
+    },
+    async [Symbol.asyncDispose]() {
+      await group.close()
+      store.close()
+      await dir[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const io = () => Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" })
+
+describe.if(process.platform === "linux")("durable() on an own file", () => {
+  test("resolves after a sync that began after the op was recorded", async () => {
+    await using box = await heldBox()
+    box.record()
+    let resolved = false
+    const durable = box.group.durable().then(() => (resolved = true))
+    const sync = await box.next(0)
+    expect(resolved).toBe(false)
+    sync.finish()
+    await durable
+    expect(box.group.syncs).toBe(1)
+  })
+
+  test("does not count a sync that was running already when the op was recorded", async () => {
+    await using box = await heldBox()
+    box.record()
+    const first = box.group.durable()
+    const running = await box.next(0)
+    box.record()
+    let resolved = false
+    const second = box.group.durable().then(() => (resolved = true))
+    running.finish()
+    await first
+    const next = await box.next(1)
+    expect(resolved).toBe(false)
+    next.finish()
+    await second
+    expect(box.group.syncs).toBe(2)
+  })
+
+  test("does not take an op that was recorded during a sync for durable afterwards", async () => {
+    await using box = await heldBox()
+    box.record()
+    const first = box.group.durable()
+    const running = await box.next(0)
+    box.record()
+    running.finish()
+    await first
+    const second = box.group.durable()
+    const next = await box.next(1)
+    next.finish()
+    await second
+    expect(box.group.syncs).toBe(2)
+  })
+
+  test("lets a hundred callers of one turn share one sync", async () => {
+    await using box = await heldBox()
+    const waiting = Array.from({ length: 100 }, () => {
+      box.record()
+      return box.group.durable()
+    })
+    const sync = await box.next(0)
+    sync.finish()
+    await Promise.all(waiting)
+    expect([box.group.syncs, box.calls.length]).toEqual([1, 1])
+  })
+
+  test("resolves at once, without a sync, when all is durable already", async () => {
+    await using box = await heldBox()
+    box.record()
+    const durable = box.group.durable()
+    const sync = await box.next(0)
+    sync.finish()
+    await durable
+    await box.group.durable()
+    expect(box.group.syncs).toBe(1)
+  })
+
+  test("syncs at first, though nothing was recorded: an earlier process may have been killed before its sync", async () => {
+    await using box = await heldBox()
+    const durable = box.group.durable()
+    const sync = await box.next(0)
+    sync.finish()
+    await durable
+    expect(box.group.syncs).toBe(1)
+  })
+
+  test("rejects all as indeterminate after EIO, and never syncs again", async () => {
+    await using box = await heldBox()
+    box.record()
+    const first = box.group.durable()
+    const running = await box.next(0)
+    box.record()
+    const second = box.group.durable()
+    running.finish(io())
+    const errors = [await rejectionOf(first), await rejectionOf(second), await rejectionOf(box.group.durable())]
+    expect(errors.map(({ code, indeterminate, retriable }) => ({ code, indeterminate, retriable }))).toEqual(
+      Array.from({ length: 3 }, () => ({ code: "sync_failed" as const, indeterminate: true, retriable: false })),
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([box.group.syncs, box.calls.length]).toEqual([1, 1])
+  })
+
+  test("goes on recording after EIO: what is recorded survives the death of the process", async () => {
+    await using box = await heldBox()
+    box.record()
+    const durable = box.group.durable()
+    const sync = await box.next(0)
+    sync.finish(io())
+    await rejectionOf(durable)
+    box.record()
+    expect(box.store.pending()).toBe(2)
+  })
+
+  test("rejects when the -wal was replaced", async () => {
+    await using box = await heldBox()
+    box.record()
+    const durable = box.group.durable()
+    const sync = await box.next(0)
+    const wal = box.dir.file("outbox.db-wal")
+    copyFileSync(wal, `${wal}.new`)
+    renameSync(`${wal}.new`, wal)
+    sync.finish()
+    const error = await rejectionOf(durable)
+    expect([error.code, error.indeterminate, error.message.includes("replaced")]).toEqual(["sync_failed", true, true])
+  })
+
+  test("keeps its descriptor until the sync that is running is back: another file could get its number", async () => {
+    await using box = await heldBox()
+    box.record()
+    const durable = box.group.durable()
+    const sync = await box.next(0)
+    let closed = false
+    const closing = box.group.close().then(() => (closed = true))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([closed, box.group.walBytes() > 0]).toEqual([false, true])
+    sync.finish()
+    await Promise.all([durable, closing])
+  })
+
+  test("refuses a connection with synchronous=OFF", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    store.db.run("pragma synchronous = off")
+    expect(errorOf(() => new GroupSync(store.connection, dir.file())).code).toBe("database_unsafe")
+  })
+
+  // Turns green when outbox.ts awaits `this.#durability.close()` before it closes the database: take `.failing` away then.
+  test.failing("is answered before the outbox closes", async () => {
+    await using dir = tempDir()
+    const box = openQuietOutbox(dir.file())
+    box.notes.record({ method: "put", args: [1] })
+    const durable = box.outbox.durable()
+    await box.outbox.close({ flush_ms: 0 })
+    await durable
+  })
+})
+
+describe("durable() elsewhere, by one commit at FULL", () => {
+  for (const platform of ["darwin", "win32"])
+    test(`is chosen on ${platform}`, async () => {
+      await using dir = tempDir()
+      using store = openStore(dir.file())
+      const durability = chooseDurability(store.connection, platform)
+      expect([durability.walBytes(), durability.constructor.name]).toEqual([undefined, "FullCommit"])
+    })
+
+  test("writes a frame: a commit that changes nothing would sync nothing", async () => {
+    await using dir = tempDir()
+    using db = new Database(dir.file())
+    db.run("pragma journal_mode = wal")
+    await using box = openQuietOutbox(db)
+    box.notes.record({ method: "put", args: [1] })
+    const frames = () => (db.query("pragma wal_checkpoint(noop)").get() as { log: number }).log
+    const before = frames()
+    await box.outbox.durable()
+    expect(frames()).toBeGreaterThan(before)
+    expect(db.query("select id, version from sturdy_meta").all()).toEqual([{ id: 1, version: 1 }])
+  })
+
+  test("gives the host its own synchronous back", async () => {
+    await using dir = tempDir()
+    using db = new Database(dir.file())
+    db.run("pragma journal_mode = wal")
+    db.run("pragma synchronous = normal")
+    await using box = openQuietOutbox(db)
+    box.notes.record({ method: "put", args: [1] })
+    await box.outbox.durable()
+    expect(db.query("pragma synchronous").get()).toEqual({ synchronous: 1 })
+  })
+
+  for (const [name, pragma] of Object.entries({
+    "synchronous=OFF": "synchronous = off",
+    "journal_mode=MEMORY": "journal_mode = memory",
+  }))
+    test(`refuses a host with ${name}: it survives no power loss`, async () => {
+      await using dir = tempDir()
+      using db = new Database(dir.file())
+      db.run(`pragma ${pragma}`)
+      await using box = openQuietOutbox(db)
+      box.notes.record({ method: "put", args: [1] })
+      expect((await rejectionOf(box.outbox.durable())).code).toBe("database_unsafe")
+    })
+})

@@ -1,0 +1,115 @@
+/** Several processes on one outbox file: all record, one sends. */
+import { Database } from "bun:sqlite"
+import { expect, test } from "bun:test"
+import * as limit from "../../src/intent/limit.ts"
+import { openOutbox } from "../../src/outbox.ts"
+import { fail, openBox, record, type Box } from "./box.ts"
+
+function lease(box: Box) {
+  using db = new Database(box.dir.file(), { readonly: true })
+  return db.query("select term, owner, time_expires, pid from sturdy_lease").get() as {
+    term: number
+    owner: string
+    time_expires: number
+    pid: number
+  }
+}
+
+/** Somebody else holds the lease, until then. */
+function heldBy(box: Box, holder: { host: string; pid: number; expires_in_ms: number }) {
+  using db = new Database(box.dir.file())
+  db.run(
+    `insert into sturdy_lease (id, term, owner, host, boot_id, pid, pid_started, time_expires)
+     values (1, 7, 'somebody_else_0000', ?1, ?2, ?3, '1', ?4)
+     on conflict (id) do update set term = 7, owner = 'somebody_else_0000', host = ?1, boot_id = ?2, pid = ?3,
+       pid_started = '1', time_expires = ?4`,
+    [holder.host, "another_boot", holder.pid, box.clock.now() + holder.expires_in_ms],
+  )
+}
+
+test("the lease is taken to send and given back when there is nothing left to send", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const seen: boolean[] = []
+  outbox.on("lease", ({ held }) => seen.push(held))
+  record(box.stream(outbox), "1")
+  await box.run(outbox.flush())
+  await box.turn(100)
+  expect(seen).toEqual([true, false])
+  expect(lease(box)).toMatchObject({ term: 1, time_expires: 0 })
+})
+
+test("who does not hold the lease sends nothing, looks every second, and takes over after its expiry", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  await box.calm()
+  heldBy(box, { host: "another_host", pid: 1, expires_in_ms: limit.lease_ms })
+  record(box.stream(outbox), "1")
+  await box.turn(limit.lease_ms - 100)
+  expect(box.sent).toEqual([])
+  await box.turn(limit.poll_ms + 200)
+  expect(box.effects).toEqual(["1"])
+  expect(lease(box).term).toBe(8)
+})
+
+test("a lease that is renewed is left to its holder", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  await box.calm()
+  record(box.stream(outbox), "1")
+  for (let n = 0; n < 12; n++) {
+    heldBy(box, { host: "another_host", pid: 1, expires_in_ms: limit.lease_ms })
+    await box.turn(3_000, 500)
+  }
+  expect(box.sent).toEqual([])
+})
+
+test("the holder renews: its lease does not expire during a long outage", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  box.always(fail("refused"))
+  record(box.stream(outbox), "1")
+  await box.turn(60_000, 500)
+  expect(lease(box)).toMatchObject({ term: 1 })
+  expect(lease(box).time_expires).toBeGreaterThan(box.clock.now())
+})
+
+test("a holder whose lease was taken over settles nothing, stops, and gets its turn again", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const [intent] = record(box.stream(outbox), "1")
+  const op_id = outbox.opId(intent!)
+  box.fates.push(async (deliver) => {
+    const answer = await deliver()
+    heldBy(box, { host: "another_host", pid: 1, expires_in_ms: 3_000 })
+    return answer
+  })
+  await box.turn(1_000)
+  expect(box.state(op_id)).toEqual(["in_flight"])
+  await box.turn(4_000)
+  expect(box.state(op_id)).toEqual(["acked"])
+  // The second time it was known already.
+  expect(box.effects).toEqual(["1"])
+})
+
+test("what a killed process left is sent by the next at once, without waiting for its lease", async () => {
+  await using box = await openBox()
+  const file = box.dir.file()
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/holder-fixture.ts`, file, JSON.stringify(box.ref)], {
+    stdout: "pipe",
+  })
+  const { value } = await child.stdout.getReader().read()
+  expect(new TextDecoder().decode(value).trim()).toBe("sending")
+  child.kill("SIGKILL")
+  await child.exited
+  const outbox = openOutbox(file, { transport: (request) => boxTransport(box, request.body) })
+  expect(await outbox.flush()).toEqual({ settled: true, blocked: [] })
+  await outbox.close()
+  expect(box.effects).toEqual(["1"])
+  expect(lease(box).term).toBe(2)
+})
+
+async function boxTransport(box: Box, body: string) {
+  const response = await box.service.fetch(new Request(box.ref.service, { method: "POST", body }))
+  return { status: response.status, content_type: null, retry_after: null, body: await response.text() }
+}

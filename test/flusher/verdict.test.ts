@@ -1,0 +1,462 @@
+/** What each answer means, as a table: pure, no outbox and no service. */
+import { describe, expect, test } from "bun:test"
+import { isBlockReason } from "../../src/flusher/block.ts"
+import { judge, postFor, settlementOf, type Verdict } from "../../src/flusher/verdict.ts"
+import * as limit from "../../src/intent/limit.ts"
+import type { WireOp } from "../../src/intent/op.ts"
+import type { FrozenBatch } from "../../src/store/freeze.ts"
+import type { StreamRow } from "../../src/store/stream.ts"
+import { refusalCodes, type Ack, type GrantFacts, type Refusal } from "../../src/wire/contract.ts"
+import type { Answer, PostAnswer } from "../../src/wire/session.ts"
+import { TransportFault } from "../../src/wire/transport.ts"
+
+const ids = ["01JD0000000000000000000001", "01JD0000000000000000000002", "01JD0000000000000000000003"] as const
+const batch_1 = "01JD00000000000000000000B1"
+const batch_2 = "01JD00000000000000000000B2"
+const foreign = "01JD0000000000000000000009"
+
+const row: StreamRow = {
+  stream_id: 1,
+  name: "s",
+  service: "http://share.example/rpc/share",
+  share_id: "share_of_the_test_0",
+  secret: "secret_of_the_test_0123456789abcdef",
+  writer_id: "writer_of_the_test",
+  session_id: null,
+  granted: 1,
+  probing: 0,
+  service_id: "service_1",
+  epoch: 1,
+  url: null,
+  batch_ops_max: 100,
+  batch_bytes_max: 1,
+  op_bytes_max: 1,
+  cursor: 0,
+  frozen_seq: 3,
+  gap_count: 0,
+  base_cursor: 10,
+  base_head_op_id: null,
+  settled_op_id: null,
+  pruned_seq: 0,
+  pruned_op_id: null,
+  retained_ops: 0,
+  retained_bytes: 0,
+  attempts: 0,
+  next_attempt_at: null,
+  last_error: null,
+  block: null,
+  block_message: null,
+  time_blocked: null,
+  time_removal: null,
+  time_closed: null,
+  repeat_removal: 0,
+  post_count: 0,
+  batch_count: 0,
+  dead_count: 0,
+  superseded_count: 0,
+  twin_count: 0,
+  reset_count: 0,
+  time_created: 0,
+}
+
+const grant: GrantFacts = {
+  share_id: row.share_id,
+  service_id: "service_1",
+  epoch: 1,
+  scopes: ["append"],
+  cursor: 10,
+  head_op_id: null,
+  limits: { batch_ops_max: 100, batch_bytes_max: 1024, op_bytes_max: 512 },
+}
+
+function batchOf(batch_id: string, op_ids: readonly string[], first_seq: number): FrozenBatch {
+  const ops = op_ids.map((op_id): WireOp => {
+    return { op_id, method: "put", codec: "capnweb", args: "[[]]", depends_on: [], schema_version: 1, time_created: 1 }
+  })
+  return {
+    batch_id,
+    first_seq,
+    last_seq: first_seq + ops.length - 1,
+    bytes: 1,
+    ops,
+    seqs: ops.map((_, index) => first_seq + index),
+  }
+}
+
+const batches = [batchOf(batch_1, ids.slice(0, 2), 1), batchOf(batch_2, ids.slice(2), 3)]
+
+const ack = (more: Partial<Ack> = {}): Ack => ({
+  batch_id: batch_1,
+  cursor: 12,
+  head_op_id: ids[1],
+  epoch: 1,
+  applied: ids.slice(0, 2),
+  duplicates: [],
+  rejected: [],
+  ...more,
+})
+const ack2 = ack({ batch_id: batch_2, cursor: 13, head_op_id: ids[2], applied: [ids[2]] })
+
+const value = <T>(answered: unknown): Answer<T> => ({ kind: "value", value: answered as T })
+const refused = (code: string): Answer<never> => ({ kind: "refused", code, message: `said ${code}` })
+const fault = (...args: ConstructorParameters<typeof TransportFault>): Answer<never> => {
+  return { kind: "fault", fault: new TransportFault(...args) }
+}
+const lost = fault("connection_lost", "unknown", "gone")
+
+interface Case {
+  stream?: Partial<StreamRow>
+  created?: Answer<never>
+  grant?: Answer<GrantFacts>
+  appended?: Answer<Ack | Refusal>[]
+  removed?: Answer<{ removed: true }>
+  knows?: boolean
+  retained?: boolean
+}
+
+function verdictOf(given: Case): Verdict {
+  const shipment = { stream: { ...row, ...given.stream }, batches }
+  const post = postFor(shipment, {})
+  const answer: PostAnswer = {
+    created: given.created,
+    grant: given.grant ?? value(grant),
+    appended: given.appended ?? [value(ack()), value(ack2)],
+    removed: given.removed,
+  }
+  return judge(shipment, post, answer, {
+    knowsOp: () => given.knows ?? true,
+    hasRetained: () => given.retained ?? false,
+  })
+}
+
+/** `settled 2; retry gap at once` */
+function said(given: Case): string {
+  const { acked, reset, twin, next } = verdictOf(given)
+  const parts = [
+    ...(acked.length ? [`settled ${acked.length}`] : []),
+    ...(twin ? ["twin"] : []),
+    ...(reset ? [`reset to ${reset.cursor}`] : []),
+  ]
+  if (next.go === "block") parts.push(`block ${next.block.reason}`)
+  else if (next.go === "retry")
+    parts.push(
+      `retry ${next.fault.code}${next.fault.at_once ? " at once" : ""}${next.fault.retry_after_ms !== undefined ? ` after ${next.fault.retry_after_ms}` : ""}`,
+    )
+  else parts.push(next.go)
+  return parts.join("; ")
+}
+
+const refusal = (code: string, more: object = {}) => value<Ack | Refusal>({ refused: code, message: `said ${code}`, ...more })
+const register = { cursor: 7, head_op_id: foreign }
+
+describe("a refused batch", () => {
+  const table: Record<string, string> = {
+    gap: "retry gap at once",
+    server_reset: "block server_reset",
+    stale_epoch: "retry stale_epoch at once",
+    revoked: "block revoked",
+    expired: "block expired",
+    scope_denied: "block scope_denied",
+    share_unknown: "retry share_unknown",
+    share_removed: "block share_removed",
+    too_large: "block too_large",
+    malformed: "retry malformed",
+    busy: "retry busy",
+    unsupported: "block unsupported",
+  }
+  for (const code of refusalCodes)
+    test(`${code}: ${table[code]}`, () => {
+      expect(said({ appended: [refusal(code, register), lost] })).toBe(table[code]!)
+      // What was acknowledged before it counts.
+      if (code !== "server_reset") {
+        const after = said({ appended: [value(ack()), refusal(code, register)] })
+        expect(after).toBe(`settled 1; ${table[code]}`)
+      }
+    })
+
+  test("a code that nobody knows is tried again", () => {
+    expect(said({ appended: [refusal("from_the_future")] })).toBe("retry from_the_future")
+  })
+
+  test("server_reset with retained ops makes them pending again, from the register of the refusal", () => {
+    expect(said({ appended: [refusal("server_reset", register)], retained: true })).toBe("reset to 7; on")
+  })
+
+  test.each([
+    ["no cursor", { head_op_id: null }],
+    ["no head", { cursor: 7 }],
+    ["a cursor that is no number", { cursor: "7", head_op_id: null }],
+    ["a cursor that is no integer", { cursor: 7.5, head_op_id: null }],
+    ["a head that is no text", { cursor: 7, head_op_id: 7 }],
+  ])("gap and server_reset with %s are protocol faults", (_, wrong) => {
+    expect(said({ appended: [refusal("gap", wrong)] })).toBe("retry protocol")
+    expect(said({ appended: [refusal("server_reset", wrong)], retained: true })).toBe("retry protocol")
+  })
+
+  test("gap stores the register as base, and a head that nobody here knows makes a twin", () => {
+    const { patch, twin } = verdictOf({ appended: [refusal("gap", register)], knows: false })
+    expect(patch).toMatchObject({ base_cursor: 7, base_head_op_id: foreign })
+    expect(twin).toBeTrue()
+    expect(said({ appended: [refusal("gap", { cursor: 0, head_op_id: null })], knows: false })).toBe("retry gap at once")
+  })
+
+  test.each(["gap", "stale_epoch"])("%s twice in a row waits the second time", (code) => {
+    const stream = { attempts: 1, last_error: code }
+    expect(said({ stream, appended: [refusal(code, register)] })).toBe(`retry ${code}`)
+  })
+
+  test.each(["gap", "stale_epoch"])("%s after an outage is followed by an attempt at once", (code) => {
+    const stream = { attempts: 7, last_error: "connection_lost" }
+    expect(said({ stream, appended: [refusal(code, register)] })).toBe(`retry ${code} at once`)
+  })
+
+  test("two refusals that are each good for an attempt at once do not take turns", () => {
+    const stream = { attempts: 1, last_error: "stale_epoch" }
+    expect(said({ stream, appended: [refusal("gap", register)] })).toBe("retry gap")
+  })
+
+  test.each([
+    ["as it is said", 1_500, 1_500],
+    ["cut to the cap", 1e12, limit.retry_after_ms_max],
+    ["cut to the cap when it is endless", Infinity, limit.retry_after_ms_max],
+    ["left out when it is no number", "soon", undefined],
+    ["left out when it is not a number", NaN, undefined],
+    ["zero when it is negative", -5, 0],
+  ])("busy: retry_after_ms is %s", (_, retry_after_ms, wait) => {
+    const { next } = verdictOf({ appended: [refusal("busy", { retry_after_ms })] })
+    expect(next.go === "retry" && next.fault.retry_after_ms).toBe(wait as never)
+  })
+
+  test("a message that is no text is made one", () => {
+    const { next } = verdictOf({ appended: [value({ refused: "revoked", message: { secret: 1 } })] })
+    expect(next.go === "block" && typeof next.block.message).toBe("string")
+  })
+})
+
+describe("redeemShare that throws", () => {
+  const created = { session_id: "ses_1", granted: 0, service_id: null }
+  const table: [string, Case, string][] = [
+    ["share_unknown, not created here", {}, "block share_unknown"],
+    ["share_unknown before the first Grant", { stream: created }, "retry share_unknown"],
+    ["share_unknown after a Grant, created here", { stream: { session_id: "ses_1" } }, "retry share_unknown at once"],
+    ["share_unknown, removing what others created", { stream: { time_removal: 1 } }, "closed"],
+    [
+      "share_unknown, removing what was created here",
+      { stream: { time_removal: 1, session_id: "ses_1" } },
+      "retry share_unknown at once",
+    ],
+  ]
+  for (const [what, given, meaning] of table)
+    test(`${what}: ${meaning}`, () => {
+      expect(said({ ...given, grant: refused("share_unknown"), appended: [] })).toBe(meaning)
+    })
+
+  test.each([
+    ["share_removed", "block share_removed"],
+    ["revoked", "block revoked"],
+    ["expired", "block expired"],
+    ["unsupported", "block unsupported"],
+    ["internal", "retry internal"],
+    ["busy", "retry busy"],
+  ])("%s: %s", (code, meaning) => {
+    expect(said({ grant: refused(code), appended: [] })).toBe(meaning)
+  })
+
+  test("share_removed ends a removal", () => {
+    expect(said({ stream: { time_removal: 1 }, grant: refused("share_removed"), appended: [] })).toBe("closed")
+  })
+
+  test("a lost share is probed: createShare and redeemShare alone", () => {
+    const { patch } = verdictOf({ stream: { session_id: "ses_1" }, grant: refused("share_unknown"), appended: [] })
+    expect(patch).toMatchObject({ granted: 0, probing: 1 })
+    const post = postFor({ stream: { ...row, session_id: "ses_1", granted: 0, probing: 1 }, batches }, {})
+    expect({ create: post.create !== undefined, batches: post.batches.length }).toEqual({ create: true, batches: 0 })
+  })
+
+  test("an error without a code is the service's own fault, and tried again", () => {
+    expect(said({ grant: { kind: "failed", message: "boom" }, appended: [] })).toBe("retry service_fault")
+  })
+})
+
+describe("createShare that throws", () => {
+  test.each([
+    ["share_exists", {}, "block share_unknown"],
+    ["share_removed", {}, "block share_removed"],
+    ["share_removed", { time_removal: 1 }, "closed"],
+    ["busy", {}, "retry busy"],
+    ["malformed", {}, "retry malformed"],
+  ])("%s with %p: %s", (code, more, meaning) => {
+    const stream = { session_id: "ses_1", granted: 0, service_id: null, ...more }
+    expect(said({ stream, created: refused(code), grant: refused("share_unknown"), appended: [] })).toBe(meaning)
+  })
+})
+
+describe("a grant", () => {
+  test("of another service blocks before anything is settled", () => {
+    expect(said({ grant: value({ ...grant, service_id: "service_2" }) })).toBe("block other_server")
+  })
+
+  test("is learned: service, epoch and limits", () => {
+    const { patch } = verdictOf({ stream: { granted: 0, service_id: null }, grant: value({ ...grant, epoch: 4 }) })
+    expect(patch).toEqual({
+      granted: 1,
+      probing: 0,
+      service_id: "service_1",
+      epoch: 4,
+      batch_ops_max: 100,
+      batch_bytes_max: 1024,
+      op_bytes_max: 512,
+    })
+  })
+
+  test.each([
+    ["for another share", { share_id: "another_share_0123" }],
+    ["without a service_id", { service_id: undefined }],
+    ["with a service_id that is no text", { service_id: { id: 1 } }],
+    ["with an epoch that is no number", { epoch: "1" }],
+    ["without limits", { limits: {} }],
+    ["with limits that are no numbers", { limits: { ...grant.limits, batch_ops_max: "100" } }],
+  ])("%s is a protocol fault", (_, wrong) => {
+    expect(said({ grant: value({ ...grant, ...wrong }) })).toBe("retry protocol")
+  })
+
+  test("whose createShare answers without a url leaves the url open", () => {
+    const stream = { session_id: "ses_1", granted: 0, service_id: null }
+    for (const answer of [null, {}, { url: 7 }])
+      expect(verdictOf({ stream, created: value(answer) as Answer<never> }).patch.url).toBeUndefined()
+  })
+})
+
+describe("an answer to a batch that is no Ack settles nothing", () => {
+  const wrong: [string, unknown][] = [
+    ["null", null],
+    ["nothing", undefined],
+    ["a text", "applied"],
+    ["a list", []],
+    ["an empty object", {}],
+    ["another batch_id", ack({ batch_id: batch_2 })],
+    ["no batch_id", { ...ack(), batch_id: undefined }],
+    ["an op missing", ack({ applied: [ids[0]] })],
+    ["an op twice in one list", ack({ applied: [ids[0], ids[0]] })],
+    ["an op in two lists", ack({ applied: [ids[0], ids[1]], duplicates: [ids[1]] })],
+    ["an op in two lists in place of another", ack({ applied: [ids[0]], duplicates: [ids[0]] })],
+    ["an op that was not sent", ack({ applied: [ids[0], foreign] })],
+    ["an op more", ack({ applied: [ids[0], ids[1], foreign] })],
+    ["no list applied", { ...ack(), applied: undefined }],
+    ["no list duplicates", { ...ack(), duplicates: undefined }],
+    ["no list rejected", { ...ack(), rejected: undefined }],
+    ["a list that is a text", { ...ack(), applied: "xx" }],
+    ["op_ids that are no texts", { ...ack(), applied: [1, 2] }],
+    ["a rejection that is null", { ...ack({ applied: [ids[0]] }), rejected: [null] }],
+    ["a rejection without a code", { ...ack({ applied: [ids[0]] }), rejected: [{ op_id: ids[1], message: "no" }] }],
+    ["no cursor", { ...ack(), cursor: undefined }],
+    ["a cursor that is no integer", { ...ack(), cursor: 1.5 }],
+    ["no head", { ...ack(), head_op_id: undefined }],
+    ["a head of null", { ...ack(), head_op_id: null }],
+    ["a result that is no text", { ...ack(), results: { [ids[0]]: 7 } }],
+  ]
+  for (const [what, answer] of wrong)
+    test(what, () => {
+      expect(said({ appended: [value(answer), value(ack2)] })).toBe("retry protocol")
+      expect(said({ appended: [value(ack()), value(answer)] })).toBe("settled 1; retry protocol")
+    })
+})
+
+describe("answers are settled in order, up to the first that is not an Ack", () => {
+  test("all Acks: everything", () => expect(said({})).toBe("settled 2; on"))
+
+  test("what was rejected is an answer too, with its code", () => {
+    const { acked } = verdictOf({
+      appended: [
+        value(ack({ applied: [], duplicates: [ids[0]], rejected: [{ op_id: ids[1], code: "poison", message: "no" }] })),
+        value(ack2),
+      ],
+    })
+    expect(acked.map((one) => Object.fromEntries(one.rejected))).toEqual([
+      { [ids[1]]: { code: "poison", message: "no" } },
+      {},
+    ])
+    expect(acked[0]!.register).toEqual({ cursor: 12, head_op_id: ids[1] })
+  })
+
+  test("a lost first answer drops the second, although it is an Ack", () => {
+    expect(said({ appended: [lost, value(ack2)] })).toBe("retry connection_lost")
+  })
+
+  test("a lost second answer leaves the first", () => {
+    expect(said({ appended: [value(ack()), lost] })).toBe("settled 1; retry connection_lost")
+  })
+})
+
+describe("a fault of the transport is tried again", () => {
+  test.each([
+    ["connection_lost", fault("connection_lost", "unknown", "gone"), "retry connection_lost"],
+    ["refused", fault("refused", "not_sent", "no"), "retry refused"],
+    ["a status", fault("http_status", "unknown", "HTTP 503", { status: 503 }), "retry http_503"],
+    [
+      "a status with Retry-After",
+      fault("http_status", "unknown", "HTTP 429", { status: 429, retry_after_ms: 9_000 }),
+      "retry http_429 after 9000",
+    ],
+    ["a redirect", fault("redirect", "unknown", "elsewhere", { status: 307 }), "retry redirect"],
+  ])("%s", (_, answer, meaning) => {
+    expect(said({ grant: answer, appended: [answer, answer] })).toBe(meaning)
+  })
+})
+
+describe("a removal", () => {
+  const stream = { time_removal: 1 }
+  test.each<[string, Answer<{ removed: true }>, string]>([
+    ["removed", value({ removed: true }), "closed"],
+    ["share_removed", refused("share_removed"), "closed"],
+    ["a lost answer", lost, "retry connection_lost"],
+    ["scope_denied", refused("scope_denied"), "block scope_denied"],
+    ["stale_epoch", refused("stale_epoch"), "retry stale_epoch at once"],
+  ])("%s: %s", (_, removed, meaning) => {
+    expect(said({ stream, appended: [], removed })).toBe(meaning)
+  })
+})
+
+describe("the settlement", () => {
+  const verdict = (next: Verdict["next"], more: Partial<Verdict> = {}): Verdict => ({ acked: [], patch: {}, next, ...more })
+  const retry: Verdict["next"] = { go: "retry", fault: { code: "refused", message: "no" } }
+
+  test("of a failed attempt counts it and says when the next is due", () => {
+    expect(settlementOf(verdict(retry), { ...row, attempts: 4 }, 1_000, 9_000).patch).toEqual({
+      attempts: 5,
+      next_attempt_at: 9_000,
+      last_error: "refused",
+    })
+  })
+
+  test("of progress begins to count again", () => {
+    const { acked } = verdictOf({})
+    expect(settlementOf(verdict(retry, { acked }), { ...row, attempts: 4 }, 1_000, 9_000).patch.attempts).toBe(1)
+  })
+
+  test("of what went through forgets what failed before", () => {
+    const before = { ...row, attempts: 4, next_attempt_at: 5, last_error: "refused" }
+    expect(settlementOf(verdict({ go: "on" }), before, 1_000, undefined).patch).toEqual({
+      attempts: 0,
+      next_attempt_at: null,
+      last_error: null,
+    })
+  })
+
+  test("of a block names it", () => {
+    const next: Verdict["next"] = { go: "block", block: { reason: "revoked", message: "said" } }
+    const { patch } = settlementOf(verdict(next), row, 1_000, undefined)
+    expect(patch).toMatchObject({ block: "revoked", block_message: "said", time_blocked: 1_000 })
+  })
+
+  test("of a lost share or a reset repeats the removals that were settled there", () => {
+    const repeats = (given: Verdict) => settlementOf(given, row, 1_000, undefined).repeatRemovals
+    expect(repeats(verdict({ go: "on" }, { reset: register }))).toBeTrue()
+    expect(repeats(verdict(retry, { patch: { probing: 1 } }))).toBeTrue()
+    expect(repeats(verdict(retry))).toBeUndefined()
+  })
+})
+
+test("no code of an object's own methods counts as a block", () => {
+  for (const code of ["constructor", "toString", "__proto__"]) expect(isBlockReason(code)).toBeFalse()
+})
