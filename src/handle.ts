@@ -12,7 +12,7 @@ declare const result: unique symbol
  * after a crash. Not a promise: the answer may be days away; `outbox.result(intent)` waits for it.
  */
 export type Intent<T = unknown> = { readonly [result]: T } & {
-  readonly [K in keyof Fields<T> & string]: Intent<Fields<T>[K]>
+  readonly [K in keyof Fields<T> & (string | number)]: Intent<Fields<T>[K]>
 }
 
 /** What can be read of a result: properties of objects and items of arrays, not the methods that they inherit. */
@@ -39,6 +39,8 @@ export interface IntentOp {
   seq: number | undefined
   method: string
   want_result: boolean
+  /** Its unit was not written: there is no such op. */
+  lost?: boolean
 }
 
 interface Meaning {
@@ -51,10 +53,12 @@ const meanings = new WeakMap<object, Meaning>()
 const inspect = Symbol.for("nodejs.util.inspect.custom")
 
 export function newIntent<T>(op: IntentOp, path: (string | number)[] = []): Intent<T> {
-  const target = Object.create(null) as Intent<T>
+  const shown = () => `Intent(${[op.method, ...path].join(".")} ${op.op_id})`
+  // On the target itself: whoever shows a proxy looks behind it.
+  const target = Object.defineProperty(Object.create(null), inspect, { value: shown, configurable: true }) as Intent<T>
   const proxy = new Proxy(target, {
     get(_, key) {
-      if (key === inspect) return () => `Intent(${[op.method, ...path].join(".")} ${op.op_id})`
+      if (key === inspect) return shown
       // Not thenable, so that `await` cannot be mistaken for waiting; not serializable by accident.
       if (typeof key === "symbol" || key === "then" || key === "toJSON") return undefined
       return newIntent(op, [...path, key])
@@ -77,6 +81,12 @@ export function referenceIn(outbox: object, stream_id: number): (value: object) 
         "reference_foreign",
         `the arguments refer to ${meaning.op.method} (${meaning.op.op_id}), which was recorded on another stream`,
         "Only results of the same stream can be referred to: wait for outbox.result(…) and pass the value.",
+      )
+    if (meaning.op.lost)
+      throw new SturdyError(
+        "invalid_argument",
+        `the arguments refer to ${meaning.op.method}, whose unit failed and was not written`,
+        "Record that call again, and refer to the new Intent.",
       )
     return { op_id: meaning.op.op_id, path: meaning.path }
   }

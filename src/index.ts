@@ -1,7 +1,8 @@
 /**
  * Sturdy: durable, replayable op intents for Cap'n Web. What a program imports; no logic here.
  */
-export { openOutbox, type FlushReport, type Outbox, type OutboxOptions } from "./outbox.ts"
+export { openOutbox, type Outbox, type OutboxOptions } from "./outbox.ts"
+export type { FlushReport } from "./answers.ts"
 export type { RecordInput, Stream, StreamStatus } from "./stream.ts"
 export type { Intent, Referable, Stub } from "./handle.ts"
 export type { SturdyRef } from "./store/stream.ts"

@@ -1,11 +1,11 @@
 /** `openOutbox`: the one composition root of the client. Builds every part, owns start and close. */
 import type { Database } from "bun:sqlite"
-import { decodeArgs } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
-import { isId, randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
+import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
+import { flushReport, flushTargets, resultOf, type FlushReport } from "./answers.ts"
 import { Flusher } from "./flusher/flusher.ts"
 import { intentOp, type Intent, type IntentOp, type Stub } from "./handle.ts"
 import { Events, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
@@ -16,15 +16,19 @@ import { chooseDurability, type Durability } from "./store/durability.ts"
 import { Freezer } from "./store/freeze.ts"
 import { Knowledge } from "./store/knowledge.ts"
 import { Lease } from "./store/lease.ts"
-import type { NewOp } from "./store/new-op.ts"
 import { processIdentity } from "./store/process-identity.ts"
-import { Recorder } from "./store/record.ts"
+import { checkName, checkRef } from "./ref.ts"
+import { Recorder, type RecordedOp } from "./store/record.ts"
 import { Settler } from "./store/settle.ts"
 import { Streams, type StreamRow, type SturdyRef } from "./store/stream.ts"
 import { Stream } from "./stream.ts"
+import { Units, type UnitEntry } from "./units.ts"
 import { Waiting } from "./waiting.ts"
 import { httpTransport } from "./wire/http.ts"
 import type { Transport } from "./wire/transport.ts"
+
+/** What the language itself asks any object for: no methods of an API. */
+const lookedAt: ReadonlySet<string> = new Set(["then", "toJSON", "toString", "valueOf", "constructor"])
 
 export interface OutboxOptions {
   /** Headers of every attempt, e.g. a gateway's key. Called once per attempt. */
@@ -44,19 +48,6 @@ export interface OutboxOptions {
   seams?: Seams
 }
 
-export interface FlushReport {
-  /** Every op recorded before the call is settled. */
-  settled: boolean
-  /** Streams that stand, and why. */
-  blocked: { stream: string; reason: string; message: string }[]
-}
-
-interface UnitEntry {
-  stream_id: number
-  op: NewOp
-  intent: IntentOp
-}
-
 /**
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
  * an earlier process left is sent from here on.
@@ -66,13 +57,23 @@ interface UnitEntry {
  */
 export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
   const seams = options.seams ?? systemSeams
-  const open = typeof where === "string" ? openDatabaseFile(where, seams) : useHostDatabase(where.database, seams)
+  const open = openWhere(where, seams)
   try {
     return new Outbox(open, seams, options)
   } catch (error) {
     open.close()
     throw error
   }
+}
+
+function openWhere(where: string | { database: Database }, seams: Seams): OpenDatabase {
+  if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams)
+  if (typeof where === "object" && where?.database) return useHostDatabase(where.database, seams)
+  throw new SturdyError(
+    "invalid_argument",
+    "openOutbox needs a file name, or { database } with a Database of bun:sqlite",
+    'For example openOutbox("notes.db").',
+  )
 }
 
 export class Outbox implements AsyncDisposable {
@@ -88,7 +89,7 @@ export class Outbox implements AsyncDisposable {
   readonly #flusher: Flusher
   readonly #waiting: Waiting
   readonly #linger_ms: number
-  #unit: UnitEntry[] | undefined
+  readonly #units: Units
   #sinceWake = 0
   #closing: Promise<void> | undefined
 
@@ -104,6 +105,9 @@ export class Outbox implements AsyncDisposable {
     this.#durability = chooseDurability(connection)
     this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
     this.#waiting = new Waiting(seams.clock)
+    this.#units = new Units(this.#recorder, this.#streams, (stream_id, entries, recorded) =>
+      this.#written(stream_id, entries, recorded),
+    )
     this.#linger_ms = options.lingerMs ?? limit.linger_ms
     const owner = randomId(seams.random, 128)
     const lease = new Lease(connection, owner, processIdentity(), options.leaseMs ?? limit.lease_ms)
@@ -136,6 +140,7 @@ export class Outbox implements AsyncDisposable {
    */
   stream(name: string, ref?: SturdyRef, options: { create?: { session_id: string } } = {}): Stream {
     this.#assertOpen()
+    checkName(name)
     if (!ref) {
       const known = this.findStream(name)
       if (known) return known
@@ -170,8 +175,8 @@ export class Outbox implements AsyncDisposable {
     const methods = new Map<string, (...args: unknown[]) => Intent>()
     return new Proxy(Object.create(null) as Stub<Api>, {
       get(_, method) {
-        // Not thenable: a stub may be returned from an async function.
-        if (typeof method === "symbol" || method === "then") return undefined
+        // Not thenable: a stub may be returned from an async function. Nor is a call recorded by looking at it.
+        if (typeof method === "symbol" || lookedAt.has(method)) return undefined
         const known = methods.get(method)
         if (known) return known
         const call = (...args: unknown[]) => stream.record({ method, args, wantResult: true })
@@ -187,23 +192,7 @@ export class Outbox implements AsyncDisposable {
    */
   unit<T>(body: () => T, options: { bookmark?: Bookmark } = {}): T {
     this.#assertOpen()
-    if (this.#unit) return body()
-    const entries: UnitEntry[] = []
-    this.#unit = entries
-    let value: T
-    try {
-      value = body()
-    } finally {
-      this.#unit = undefined
-    }
-    if (value instanceof Promise)
-      throw new SturdyError(
-        "invalid_argument",
-        "the body of a unit returned a promise; nothing was written",
-        "Await before the unit: its calls are written together when the body returns.",
-      )
-    this.#write(entries, options.bookmark)
-    return value
+    return this.#units.run(body, options.bookmark)
   }
 
   /** How far a source was captured by units with a bookmark. */
@@ -239,7 +228,7 @@ export class Outbox implements AsyncDisposable {
         "Record it with wantResult, or through a stub.",
       )
     this.#wake(0)
-    return this.#waiting.until(() => this.#resultOf(op) as { value: T } | undefined)
+    return this.#waiting.until(() => resultOf(this.#knowledge, this.#streams, op) as { value: T } | undefined)
   }
 
   /**
@@ -248,9 +237,9 @@ export class Outbox implements AsyncDisposable {
    */
   async flush(): Promise<FlushReport> {
     this.#assertOpen()
-    const targets = new Map(this.#streams.all().map((row) => [row.stream_id, this.#streams.lastSeq(row)]))
+    const targets = flushTargets(this.#streams)
     this.#wake(0)
-    return this.#waiting.until(() => this.#flushReport(targets))
+    return this.#waiting.until(() => flushReport(this.#streams, targets))
   }
 
   /** Resolves when every op recorded until now survives power loss. @throws SturdyError `sync_failed`, `database_unsafe`. */
@@ -293,17 +282,17 @@ export class Outbox implements AsyncDisposable {
       new SturdyError("closed", "the outbox was closed", "What is pending is sent by the next process."),
     )
     this.#checkpoints?.close()
-    this.#durability.close()
+    await this.#durability.close()
     this.#open.close()
   }
 
   #flushFor(flush_ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = this.#seams.clock.timer(flush_ms, resolve, true)
-    const targets = new Map(this.#streams.all().map((row) => [row.stream_id, this.#streams.lastSeq(row)]))
+    const targets = flushTargets(this.#streams)
     this.#flusher.wake(0)
     this.#waiting
-      .until(() => this.#flushReport(targets))
+      .until(() => flushReport(this.#streams, targets))
       .then(
         () => resolve(),
         () => resolve(),
@@ -324,46 +313,23 @@ export class Outbox implements AsyncDisposable {
 
   #submit(entry: UnitEntry): void {
     this.#assertOpen()
-    if (this.#unit) this.#unit.push(entry)
-    else this.#write([entry], undefined)
+    this.#units.submit(entry)
   }
 
-  #write(entries: readonly UnitEntry[], bookmark: Bookmark | undefined): void {
-    const first = entries[0]
-    if (!first) return bookmark && this.#recorder.recordBookmark(bookmark)
-    const other = entries.find((entry) => entry.stream_id !== first.stream_id)
-    if (other)
-      throw new SturdyError(
-        "unit_spans_streams",
-        `a unit holds ops of ${this.#nameOf(first)} and of ${this.#nameOf(other)}; nothing was written`,
-        "A unit is decided by one share in one transaction: use one unit per stream.",
-      )
-    const ops = entries.map((entry) => entry.op)
-    const recorded = this.#recorder.record(first.stream_id, ops, bookmark)
-    recorded.forEach(({ op_id, seq }, index) => Object.assign(entries[index]!.intent, { op_id, seq }))
-    const written = recorded.filter((op) => op.seq !== undefined)
-    if (written.length > 0) this.#written(first, ops, written)
-  }
-
-  #written(
-    entry: UnitEntry,
-    ops: readonly NewOp[],
-    written: readonly { op_id: string; superseded_op_id?: string | undefined }[],
-  ): void {
+  #written(stream_id: number, entries: readonly UnitEntry[], recorded: readonly RecordedOp[]): void {
+    // Also if an earlier op stands for all of them: that one may be another process's, and not synced yet.
     this.#durability.mark()
-    this.#checkpoints?.written(ops.reduce((sum, op) => sum + op.args.length + 200, 0))
+    this.#checkpoints?.written(entries.reduce((sum, { op }) => sum + op.args.length + 200, 0))
+    const written = recorded.filter((op) => op.seq !== undefined)
+    if (written.length === 0) return
     this.#sinceWake += written.length
     this.#wake(this.#sinceWake >= limit.batch_ops_max ? 0 : this.#linger_ms)
     // The hot path: nothing is looked up for an event that nobody hears.
     if (!this.#events.has("recorded") && !this.#events.has("superseded")) return
-    const stream = this.#nameOf(entry)
+    const stream = this.#streams.get(stream_id).name
     this.#events.emit("recorded", { stream, op_ids: written.map((op) => op.op_id) })
     for (const { op_id, superseded_op_id } of written)
       if (superseded_op_id) this.#events.emit("superseded", { stream, op_id: superseded_op_id, by_op_id: op_id })
-  }
-
-  #nameOf({ stream_id }: UnitEntry): string {
-    return this.#streams.get(stream_id).name
   }
 
   #remove(stream_id: number): void {
@@ -386,22 +352,6 @@ export class Outbox implements AsyncDisposable {
     if (this.#waiting.any) this.#flusher.wake(limit.poll_ms)
   }
 
-  #flushReport(targets: ReadonlyMap<number, number>): { value: FlushReport } | undefined {
-    const blocked: FlushReport["blocked"] = []
-    for (const [stream_id, target] of targets) {
-      const row = this.#streams.get(stream_id)
-      if (row.time_closed !== null && row.repeat_removal === 0) continue
-      if (row.block !== null) {
-        blocked.push({ stream: row.name, reason: row.block, message: row.block_message ?? "" })
-        continue
-      }
-      const owed = row.time_removal !== null || (row.session_id !== null && row.granted === 0)
-      // Seqs whose op was superseded lie beyond the cursor without being pending.
-      if (owed || (row.cursor < target && this.#streams.pendingCount(row) > 0)) return
-    }
-    return { value: { settled: blocked.length === 0, blocked } }
-  }
-
   #opOf(intent: Intent): IntentOp {
     this.#assertOpen()
     const op = intentOp(intent)
@@ -409,54 +359,7 @@ export class Outbox implements AsyncDisposable {
     throw new SturdyError("invalid_argument", "not an Intent of this outbox", "Pass what record or a stub returned.")
   }
 
-  #resultOf(op: IntentOp): { value: unknown } | undefined {
-    const found = this.#knowledge.stateOf(this.#streams.get(op.stream_id), op.op_id, op.seq)
-    const name = `${op.method} (${op.op_id})`
-    switch (found?.state) {
-      case "pending":
-        return
-      case "applied":
-        return { value: found.result === undefined ? undefined : decodeResult(found.result) }
-      case "dead":
-        throw new SturdyError(
-          "op_rejected",
-          `${name} was rejected: ${found.code}, ${found.message}`,
-          "See `sturdy ops`.",
-        )
-      case "superseded":
-        throw new SturdyError(
-          "op_superseded",
-          `${name} was replaced by ${found.by_op_id ?? "a newer op"}`,
-          "Wait for that.",
-        )
-      case "discarded":
-        throw new SturdyError("op_discarded", `${name} was given up when its share was removed`, "Share again.")
-      case undefined:
-        throw new SturdyError(
-          "op_unknown",
-          `${name} is not kept any more`,
-          "Results are kept as long as settled ops are.",
-        )
-    }
-  }
-
   #assertOpen(): void {
     if (this.#closing) throw new SturdyError("closed", "the outbox is closed", "Open it again with openOutbox.")
   }
-}
-
-function decodeResult(text: string): unknown {
-  return decodeArgs(`[[${text}]]`)[0]
-}
-
-function checkRef(name: string, ref: SturdyRef): void {
-  const wrong = (what: string) =>
-    new SturdyError("invalid_argument", `stream ${name}: ${what}`, "A ref is { service, share_id, secret }.")
-  if (typeof name !== "string" || name === "" || Buffer.byteLength(name) > limit.name_bytes_max)
-    throw wrong(`a name has 1 to ${limit.name_bytes_max} bytes`)
-  const url = URL.canParse(ref.service) ? new URL(ref.service) : undefined
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw wrong("service must be an http(s) URL")
-  if (url.username || url.password) throw wrong("service must not carry a password: use headers")
-  if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
-  if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
 }

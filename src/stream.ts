@@ -5,6 +5,7 @@ import * as limit from "./intent/limit.ts"
 import { intentOp, newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
 import type { NewOp } from "./store/new-op.ts"
 import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
+import { nameProblem } from "./ref.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
 
@@ -17,7 +18,7 @@ export interface RecordInput {
   captureId?: string
   /** Ops that must be decided before this one; those whose results are arguments are added. */
   dependsOn?: readonly (Intent | string)[]
-  /** Depend on the first op recorded with each of these keys, where there is one. */
+  /** Depend on the first op recorded with each of these keys and `onlyIfChanged`, where there is one. */
   dependsOnKeys?: readonly string[]
   /** Record nothing if method and args equal those of the last op recorded with the key and this option. */
   onlyIfChanged?: boolean
@@ -165,11 +166,12 @@ function checkInput(input: RecordInput): void {
     actorId: input.actorId,
     endsKeys: input.endsKeys,
   })) {
-    if (text === undefined) continue
-    if (typeof text !== "string" || text === "") throw invalid(`${name} must be a text that is not empty`)
-    const bytes = Buffer.byteLength(text)
-    if (bytes > limit.name_bytes_max)
-      throw invalid(`${name} has ${bytes} bytes, at most ${limit.name_bytes_max} are taken`)
+    const problem = text === undefined ? undefined : nameProblem(text)
+    if (problem) throw invalid(`${name} ${problem}`)
+  }
+  for (const key of input.dependsOnKeys ?? []) {
+    const problem = nameProblem(key)
+    if (problem) throw invalid(`a key in dependsOnKeys ${problem}`)
   }
   const version = input.schemaVersion ?? 1
   if (!Number.isSafeInteger(version) || version < 1)

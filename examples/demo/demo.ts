@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { readAppliedLog } from "./applied.ts"
 import { compare, lostItems } from "./compare.ts"
 import { type Fault, faultKinds, faultPlan } from "./fault-plan.ts"
@@ -52,9 +53,19 @@ export class Demo {
       this.#service.url,
       finals.map(({ info }) => info.id),
     )
-    const client = ["client.ts", this.outbox, proxy.endpoint("sturdy"), `${retry_ms.min}`, `${retry_ms.max}`]
+    const client = [
+      fileURLToPath(import.meta.resolve("./client.ts")),
+      this.outbox,
+      proxy.endpoint("sturdy"),
+      `${retry_ms.min}`,
+      `${retry_ms.max}`,
+    ]
     const sturdy = new HostedClient(sabotage ? [...client, "--sabotage"] : client)
-    const queue = ["in-memory-queue.ts", proxy.endpoint("memory"), `${window_ms(speed)}`]
+    const queue = [
+      fileURLToPath(import.meta.resolve("./in-memory-queue.ts")),
+      proxy.endpoint("memory"),
+      `${window_ms(speed)}`,
+    ]
     const memory = new HostedClient(queue, { shares })
     this.#clients = [sturdy, memory]
     this.#clients.forEach((each) => each.start())

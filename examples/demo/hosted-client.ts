@@ -2,6 +2,7 @@
  * A client as its host sees it: a process that may die at any time. The host keeps an event until the client has
  * acknowledged it, and gives what was not acknowledged to the next process.
  */
+import { basename } from "node:path"
 import type { Subprocess } from "bun"
 import { jsonLines, type FromClient, type ToClient } from "./pipe.ts"
 
@@ -19,7 +20,7 @@ export class HostedClient {
   readonly #done = Promise.withResolvers<void>()
   readonly #failed = Promise.withResolvers<never>()
 
-  /** `first` is said to every process before any event. */
+  /** The script, and its arguments. `first` is said to every process before any event. */
   constructor(
     readonly command: string[],
     readonly first?: ToClient,
@@ -29,8 +30,7 @@ export class HostedClient {
 
   start(): void {
     this.#killing = false
-    const [script, ...args] = this.command
-    const child = Bun.spawn([process.execPath, `${import.meta.dir}/${script}`, ...args], {
+    const child = Bun.spawn([process.execPath, ...this.command], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
@@ -80,7 +80,9 @@ export class HostedClient {
     for await (const messages of jsonLines<FromClient>(child.stdout)) messages.forEach((message) => this.#hear(message))
     await child.exited
     if (this.#killing || this.#finished) return
-    this.#failed.reject(new Error(`${this.command[0]} ended by itself: ${(await errors).trim() || child.exitCode}`))
+    this.#failed.reject(
+      new Error(`${basename(this.command[0]!)} ended by itself: ${(await errors).trim() || child.exitCode}`),
+    )
   }
 
   #hear(message: FromClient): void {

@@ -42,7 +42,8 @@ let leaving = false
 const limit = setTimeout(() => {
   picture.restore()
   out.write(`\ndemo: not done after ${time_limit_ms / 1000} s, given up. The seed was ${seed}.\n`)
-  void leave(1)
+  out.write(`The outbox is ${demo.outbox}\n`)
+  void leave(1, true)
 }, time_limit_ms)
 
 try {

@@ -1,22 +1,23 @@
 /** Keeps the service's process: the same file and port every time, whoever kills it. */
+import { fileURLToPath } from "node:url"
 import type { Subprocess } from "bun"
 
-const start_tries = 50
+const start_tries = 20
+const start_pause_ms = 50
 
 export class ServiceProcess {
   url = ""
-  #child: Subprocess<"pipe", "pipe", "inherit"> | undefined
+  #child: Subprocess<"pipe", "pipe", "pipe"> | undefined
   #port = 0
 
   constructor(readonly file: string) {}
 
   async start(): Promise<void> {
+    const script = fileURLToPath(import.meta.resolve("./service.ts"))
+    let why = ""
     for (let tries = 0; tries < start_tries; tries++) {
-      const child = Bun.spawn([process.execPath, `${import.meta.dir}/service.ts`, this.file, String(this.#port)], {
-        stdin: "pipe",
-        stdout: "pipe",
-        stderr: tries < start_tries - 1 ? "ignore" : "inherit",
-      }) as Subprocess<"pipe", "pipe", "inherit">
+      const command = [process.execPath, script, this.file, String(this.#port)]
+      const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "pipe" })
       this.#child = child
       const { value } = await child.stdout.getReader().read()
       if (value) {
@@ -24,10 +25,11 @@ export class ServiceProcess {
         this.#port = Number(new URL(this.url).port)
         return
       }
+      why = await new Response(child.stderr).text()
       // The port of one that was just killed may take a moment to be free.
-      await Bun.sleep(50)
+      await Bun.sleep(start_pause_ms)
     }
-    throw new Error(`the service does not start on port ${this.#port}`)
+    throw new Error(`the service does not start: ${why.trim()}`)
   }
 
   async kill(): Promise<void> {

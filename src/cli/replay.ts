@@ -102,6 +102,9 @@ function endpointOf(server: string | undefined): string {
   const url = URL.canParse(server) ? new URL(server) : undefined
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new UsageError(`--server must be an http(s) URL, got ${server}`, replay)
+  // Never repeated in a message: what stands there may be a password or a token.
+  if (url.username || url.password || url.search || url.hash)
+    throw new UsageError("--server must be an origin, without a user, a password, a query or a fragment", replay)
   return url.pathname.endsWith("/rpc/share") ? url.href : `${url.href.replace(/\/+$/, "")}/rpc/share`
 }
 

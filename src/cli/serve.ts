@@ -1,5 +1,4 @@
 /** `sturdy serve`: the share service on this machine, in one SQLite file. */
-import { SturdyError } from "../intent/error.ts"
 import { serveShareService, type RunningShareService } from "../service/index.ts"
 import { type Command, note, numberOption, print, printJson, textOption } from "./command.ts"
 
@@ -22,28 +21,34 @@ Example: sturdy serve --port 8787 --data share.db`,
     const port = numberOption(serve, input, "port", { min: 0, max: 65535 }) ?? 0
     const file = textOption(input, "data") ?? "share.db"
     const service = start(file, port, textOption(input, "host") ?? "127.0.0.1")
+    if (!service) return 1
+    // Before anything is printed: whoever reads the line may stop it at once.
+    const end = stopped()
     if (input.options.json) printJson({ url: service.url })
     else {
       print(`listening at ${service.url}, data in ${file}`)
       note("Stop it with Ctrl-C: what was acknowledged is on disk.")
     }
-    await stopped()
+    await end
     await service.stop()
     return 0
   },
 }
 
-function start(file: string, port: number, hostname: string): RunningShareService {
+/** Undefined, and one line said, if it cannot: neither is a fault of the command line nor of ours. */
+function start(file: string, port: number, hostname: string): RunningShareService | undefined {
   try {
     return serveShareService({ file, port, hostname })
   } catch (error) {
-    if (typeof error !== "object" || error === null || !("code" in error) || error.code !== "EADDRINUSE") throw error
-    throw new SturdyError(
-      "invalid_argument",
-      `port ${port} at ${hostname} is taken`,
-      "Choose another with --port, or 0 for a free one.",
-      { cause: error },
-    )
+    const code = error instanceof Error && "code" in error ? String(error.code) : ""
+    if (code === "EADDRINUSE")
+      note(`sturdy: port ${port} at ${hostname} is taken. Choose another with --port, or 0 for a free one.`)
+    else if (code === "EADDRNOTAVAIL")
+      note(`sturdy: ${hostname} is no address of this machine. Choose another with --host.`)
+    else if (/^(SQLITE_|E[A-Z]+$)/.test(code))
+      note(`sturdy: ${file} cannot be opened as a service's database (${code}). Name another file with --data.`)
+    else throw error
+    return
   }
 }
 

@@ -88,6 +88,11 @@ export function decodeArgs(text: string): unknown[] {
   return value
 }
 
+/** The value of a result's text. */
+export function decodeValue(text: string): unknown {
+  return deserialize(text)
+}
+
 function serializeChecked(value: unknown): string {
   let text: string
   try {

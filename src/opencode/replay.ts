@@ -2,6 +2,7 @@
  * Feeds a recorded bus stream through the adapter as fast as it can. Run again on the same outbox it goes on where it
  * stopped, without doubling: a bookmark per recording, and the event ids where the bookmark does not fit.
  */
+import { systemClock } from "../intent/system.ts"
 import type { Outbox } from "../outbox.ts"
 import type { Bookmark } from "../store/capture.ts"
 import { CapturedPlaces } from "./captured-places.ts"
@@ -43,7 +44,7 @@ export async function feedRecording(
     fed += 1
     if (fed % turn_events === 0) {
       onProgress({ events: survey.events, fed })
-      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise<void>((resolve) => systemClock.timer(0, resolve, true))
     }
     if (place <= from) continue
     const mapped = atLine(line, () => mapEvent(event))

@@ -6,7 +6,7 @@
  * Never open the main or -shm file by other means while it is open: closing such a descriptor drops SQLite's locks.
  */
 import { constants, Database, type SQLQueryBindings, type Statement } from "bun:sqlite"
-import { closeSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
@@ -89,6 +89,12 @@ export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
 
 /** Uses the host's handle: our tables beside its own, the host's pragmas, the host's file. Closing stays with the host. */
 export function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
+  if (!(db instanceof Database))
+    throw new SturdyError(
+      "invalid_argument",
+      "{ database } is no Database of bun:sqlite",
+      'For example openOutbox({ database: new Database("app.db") }).',
+    )
   const connection = new Connection(db, seams, undefined)
   migrate(connection)
   return { connection, close() {} }
@@ -157,7 +163,8 @@ function connect(file: string): Handle {
 function locate(path: string): string {
   const folder = dirname(resolve(path))
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (made) syncFolders(folder, dirname(made))
     const file = join(realpathSync(folder), basename(path))
     const stats = statOf(file)
     if (!stats) closeSync(openSync(file, "wx", 0o600))
@@ -172,6 +179,16 @@ function locate(path: string): string {
       "Check that the folder exists and may be written.",
       { cause },
     )
+  }
+}
+
+/** New folders survive a power loss once their parents are synced; SQLite syncs only the folder of the file itself. */
+function syncFolders(from: string, to: string): void {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const fd = openSync(folder, "r")
+    fsyncSync(fd)
+    closeSync(fd)
+    if (folder === to || folder === dirname(folder)) return
   }
 }
 

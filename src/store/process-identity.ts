@@ -1,5 +1,5 @@
 /** Which process this is, so that another one can tell that it is dead: host, boot, pid and when that pid began. */
-import { readFileSync } from "node:fs"
+import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 
 export interface ProcessName {
@@ -16,8 +16,11 @@ export interface ProcessIdentity extends ProcessName {
 
 export function processIdentity(): ProcessIdentity {
   const host = hostname()
-  // Linux only; elsewhere empty, and then nobody is ever certainly dead: the lease expires instead.
-  const boot_id = readText("/proc/sys/kernel/random/boot_id")?.trim() ?? ""
+  // Linux only; elsewhere empty, and then nobody is ever certainly dead: the lease expires instead. Two containers may
+  // share host name and boot: a pid means something within its namespace only.
+  const boot = readText("/proc/sys/kernel/random/boot_id")?.trim()
+  const namespace = linkOf("/proc/self/ns/pid")
+  const boot_id = boot && namespace ? `${boot} ${namespace}` : ""
   return {
     host,
     boot_id,
@@ -25,7 +28,9 @@ export function processIdentity(): ProcessIdentity {
     pid_started: startOf(process.pid) ?? "",
     isDead(other) {
       if (!boot_id || other.host !== host || other.boot_id !== boot_id) return false
-      return startOf(other.pid) !== other.pid_started
+      const started = startOf(other.pid)
+      // A process of another user may be hidden in /proc, but not from the question whether it can be signalled.
+      return started === undefined ? !exists(other.pid) : started !== other.pid_started
     },
   }
 }
@@ -35,7 +40,23 @@ function startOf(pid: number): string | undefined {
   const stat = readText(`/proc/${pid}/stat`)
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
   // A zombie has ended; only its parent has not yet asked.
-  return fields?.[0] === "Z" ? undefined : fields?.[19]
+  return fields?.[0] === "Z" ? "ended" : fields?.[19]
+}
+
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code !== "ESRCH"
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 function readText(path: string): string | undefined {

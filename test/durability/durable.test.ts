@@ -176,8 +176,7 @@ describe.if(process.platform === "linux")("durable() on an own file", () => {
     expect(errorOf(() => new GroupSync(store.connection, dir.file())).code).toBe("database_unsafe")
   })
 
-  // Turns green when outbox.ts awaits `this.#durability.close()` before it closes the database: take `.failing` away then.
-  test.failing("is answered before the outbox closes", async () => {
+  test("is answered before the outbox closes", async () => {
     await using dir = tempDir()
     const box = openQuietOutbox(dir.file())
     box.notes.record({ method: "put", args: [1] })

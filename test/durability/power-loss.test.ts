@@ -40,3 +40,14 @@ test.if(canBuild)(
   },
   60_000,
 )
+
+// Found by the long run: a truncation, and a power cut while the file was made, with its rollback journal still there.
+test.if(canBuild)(
+  "seeds that once ended in a damaged or unopenable outbox end well",
+  async () => {
+    await using dir = tempDir()
+    const figures = await runCuts(await buildModel(dir.path), "durable", [101_581, 101_635, 101_674, 101_755])
+    expect(figures).toMatchObject({ lost: 0, damaged: 0, notes: [] })
+  },
+  60_000,
+)

@@ -1,0 +1,33 @@
+/** Refs and names as a host passes them: checked at the door, and a secret is never repeated in an error. */
+import { SturdyError } from "./intent/error.ts"
+import * as limit from "./intent/limit.ts"
+import { isId } from "./intent/ulid.ts"
+import type { SturdyRef } from "./store/stream.ts"
+
+/** @throws SturdyError `invalid_argument` */
+export function checkRef(name: string, ref: SturdyRef): void {
+  checkName(name)
+  const wrong = (what: string) =>
+    new SturdyError("invalid_argument", `stream ${name}: ${what}`, "A ref is { service, share_id, secret }.")
+  if (typeof ref !== "object" || ref === null) throw wrong("the ref is no object")
+  const url = URL.canParse(ref.service) ? new URL(ref.service) : undefined
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw wrong("service must be an http(s) URL")
+  if (url.username || url.password) throw wrong("service must not carry a password: use headers")
+  if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
+  if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
+}
+
+/** @throws SturdyError `invalid_argument` */
+export function checkName(name: string): void {
+  const problem = nameProblem(name)
+  if (problem) throw new SturdyError("invalid_argument", `the stream's name ${problem}`, "Name it after what it syncs.")
+}
+
+/** Why a text cannot be a name, key or id of the host's; undefined if it can. */
+export function nameProblem(text: unknown): string | undefined {
+  if (typeof text !== "string" || text === "") return "must be a text that is not empty"
+  // SQLite would store U+FFFD for each, and two names become one.
+  if (!text.isWellFormed()) return "holds half a surrogate pair"
+  const bytes = Buffer.byteLength(text)
+  return bytes > limit.name_bytes_max ? `has ${bytes} bytes, at most ${limit.name_bytes_max} are taken` : undefined
+}

@@ -1,0 +1,431 @@
+/** The CLI as people and scripts meet it: real processes, what they print, and how they end. */
+import { Database } from "bun:sqlite"
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, test } from "bun:test"
+import { openOutbox } from "../../src/outbox.ts"
+import { fixturePath } from "../opencode/reference.ts"
+import { tempDir, type TempDir } from "../temp-dir.ts"
+import { startService } from "../torture/service.ts"
+import { cli, lastJson, run, type Ran } from "./run.ts"
+
+const recording = fixturePath("short-text", "jsonl")
+const ref = {
+  service: "http://127.0.0.1:9/rpc/share",
+  share_id: "share_of_the_test_0",
+  secret: "canary_secret_0123456789abcdef",
+}
+
+/** One line with what happened and what to do; no trace of the code behind it. */
+function expectOneLine({ out, err }: Ran): void {
+  expect(out).toBe("")
+  expect(err.trimEnd().split("\n")).toHaveLength(1)
+  expect(err).toStartWith("sturdy: ")
+  expect(err).not.toContain("    at ")
+}
+
+/** Names, bytes and times of everything in the directory. */
+function picture(dir: TempDir): Record<string, string> {
+  const entries = readdirSync(dir.path).filter((name) => lstatSync(join(dir.path, name)).isFile())
+  return Object.fromEntries(
+    entries.toSorted().map((name) => {
+      const path = join(dir.path, name)
+      // The shared index holds lock marks of whoever reads: not the outbox.
+      const bytes = name.endsWith("-shm") ? "" : Bun.hash(readFileSync(path)).toString(16)
+      return [name, `${bytes} ${name.endsWith("-shm") ? "" : statSync(path).mtimeMs}`]
+    }),
+  )
+}
+
+/** An outbox with two pending ops and one discarded with its share, in a file that nobody has open. */
+async function filledOutbox(dir: TempDir): Promise<string> {
+  const outbox = openOutbox(dir.file())
+  outbox.pause()
+  const notes = outbox.stream("notes", ref)
+  notes.record({ method: "put", args: [{ secret: ref.secret }], key: "note/1" })
+  notes.record({ method: "put", args: [2] })
+  await outbox.close({ flush_ms: 0 })
+  return dir.file()
+}
+
+describe("usage", () => {
+  test.each([[["--help"]], [["-h"]], [["help"]]])("sturdy %p lists the commands and ends with 0", async (args) => {
+    const { code, out, err } = await run(args)
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    for (const name of ["serve", "replay", "status", "ops"]) expect(out).toContain(`  ${name} `)
+  })
+
+  test("sturdy alone lists the commands and ends with 2", async () => {
+    const { code, out } = await run([])
+    expect(code).toBe(2)
+    expect(out).toContain("usage: sturdy COMMAND")
+  })
+
+  test.each(["serve", "replay", "status", "ops"])("%s --help prints its usage and ends with 0", async (name) => {
+    const { code, out, err } = await run([name, "--help"])
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toStartWith(`usage: sturdy ${name}`)
+    expect(out).toContain("--json")
+  })
+
+  test("--version prints the version of the package", async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8"))
+    expect(await run(["--version"])).toEqual({ code: 0, out: `${version}\n`, err: "" })
+  })
+
+  const wrong: [string, string[], string][] = [
+    ["an unknown command", ["frobnicate"], "no command frobnicate"],
+    ["a command named like an object's own method", ["constructor"], "no command constructor"],
+    ["an unknown option", ["status", "--frobnicate"], "--frobnicate"],
+    ["an option without its value", ["status", "--db"], "--db"],
+    ["an argument too many", ["status", "extra", "--db", "x"], "unexpected argument extra"],
+    ["a missing argument", ["replay", "--server", "http://127.0.0.1:9"], "an argument is missing"],
+    ["no server", ["replay", recording], "--server URL is missing"],
+    ["a server that is no URL", ["replay", recording, "--server", "nowhere"], "must be an http(s) URL"],
+    ["a server of another protocol", ["replay", recording, "--server", "ftp://x"], "must be an http(s) URL"],
+    ["a server with a query", ["replay", recording, "--server", "http://127.0.0.1:9/?a=1"], "must be an origin"],
+    ["a server with a password", ["replay", recording, "--server", "http://me:canary@127.0.0.1:9"], "must be an origin"],
+    ["no outbox", ["status"], "--db FILE"],
+    ["a port that is none", ["serve", "--port", "eighty"], "--port must be a number"],
+    ["a port out of range", ["serve", "--port", "65536"], "from 0 to 65535"],
+    ["a state that is none", ["ops", "--db", "x", "--state", "lost"], "--state must be one of"],
+    ["a limit of none", ["ops", "--db", "x", "--limit", "0"], "--limit must be a number"],
+  ]
+  for (const [what, args, message] of wrong)
+    test(`${what} ends with 2, says what is wrong and shows the usage`, async () => {
+      const { code, out, err } = await run(args)
+      expect({ code, out }).toEqual({ code: 2, out: "" })
+      expect(err).toContain(message)
+      expect(err).toContain("usage: sturdy ")
+      expect(err).not.toContain("    at ")
+      expect(err).not.toContain("canary")
+    })
+})
+
+describe("an outbox that is none", () => {
+  const places: [string, (dir: TempDir) => void][] = [
+    ["missing", () => {}],
+    ["a directory", (dir) => mkdirSync(dir.file())],
+    ["a text file", (dir) => writeFileSync(dir.file(), "not a database at all, but longer than a header would be\n".repeat(9))],
+    ["a database of another app", (dir) => otherDatabase(dir.file())],
+    ["an empty file", (dir) => writeFileSync(dir.file(), "")],
+  ]
+  const commands: [string, (file: string) => string[]][] = [
+    ["status", (file) => ["status", "--db", file]],
+    ["ops", (file) => ["ops", "--db", file]],
+    ["replay", (file) => ["replay", recording, "--server", "http://127.0.0.1:9", "--db", file, "--json"]],
+  ]
+  for (const [name, args] of commands)
+    for (const [what, make] of places) {
+      // A missing or empty file is a new outbox for who writes.
+      if (name === "replay" && (what === "missing" || what === "an empty file")) continue
+      test(`${name}: ${what} is refused in one line that says what to do, and stays as it is`, async () => {
+        await using dir = tempDir()
+        make(dir)
+        const before = picture(dir)
+        const ran = await run(args(dir.file()))
+        expect(ran.code).toBe(1)
+        expectOneLine(ran)
+        expect(picture(dir)).toEqual(before)
+      })
+    }
+
+  test.skipIf(process.getuid?.() === 0)("a file without permission is refused in one line", async () => {
+    await using dir = tempDir()
+    await filledOutbox(dir)
+    chmodSync(dir.file(), 0)
+    const ran = await run(["status", "--db", dir.file()])
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+  })
+
+  test("replay into a folder that cannot be made is refused in one line", async () => {
+    const ran = await run(["replay", recording, "--server", "http://127.0.0.1:9", "--db", "/dev/null/o.db", "--json"])
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+  })
+})
+
+function otherDatabase(file: string): void {
+  using db = new Database(file)
+  db.run("create table invoice (id integer primary key, secret text)")
+  db.run("insert into invoice values (1, 'x')")
+}
+
+describe("status and ops", () => {
+  test("status --json is one line: version, pending, dead, streams", async () => {
+    await using dir = tempDir()
+    const { code, out } = await run(["status", "--db", await filledOutbox(dir), "--json"])
+    expect(code).toBe(0)
+    expect(out.trimEnd().split("\n")).toHaveLength(1)
+    const found = lastJson(out)
+    expect(Object.keys(found)).toEqual(["version", "pending", "dead", "streams"])
+    expect(found).toMatchObject({ version: 1, pending: 2, dead: 0, streams: [{ stream: "notes", pending: 2 }] })
+  })
+
+  test("status of an outbox that was just made is empty", async () => {
+    await using dir = tempDir()
+    await openOutbox(dir.file()).close()
+    expect(await run(["status", "--db", dir.file()])).toEqual({ code: 0, out: "0 pending, 0 dead, 0 streams\n", err: "" })
+  })
+
+  test("ops --json is one op per line, without its payload", async () => {
+    await using dir = tempDir()
+    const { code, out } = await run(["ops", "--db", await filledOutbox(dir), "--json"])
+    expect(code).toBe(0)
+    const lines = out.trimEnd().split("\n").map((line) => JSON.parse(line))
+    expect(lines.map(({ version, seq, state, key }) => ({ version, seq, state, key }))).toEqual([
+      { version: 1, seq: 1, state: "pending", key: "note/1" },
+      { version: 1, seq: 2, state: "pending", key: null },
+    ])
+    expect(Object.keys(lines[0])).toEqual([
+      "version",
+      "op_id",
+      "stream",
+      "state",
+      "method",
+      "key",
+      "bytes",
+      "time_created",
+      "seq",
+      "depends_on",
+    ])
+  })
+
+  test("ops gives pages: --limit, then --after what the page said", async () => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    const first = await run(["ops", "--db", file, "--json", "--limit", "1"])
+    const after = /--after (\d+)/.exec(first.err)![1]!
+    const second = await run(["ops", "--db", file, "--json", "--limit", "1", "--after", after])
+    expect([lastJson(first.out).seq, lastJson(second.out).seq]).toEqual([1, 2])
+  })
+
+  test("STURDY_DB names the outbox where --db does not", async () => {
+    await using dir = tempDir()
+    const { code, out } = await run(["status", "--json"], { STURDY_DB: await filledOutbox(dir) })
+    expect({ code, pending: lastJson(out).pending }).toEqual({ code: 0, pending: 2 })
+  })
+
+  test("a stream that stands ends status with 3, and says why and what lifts it", async () => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    using db = new Database(file)
+    db.run("update sturdy_stream set block = 'revoked', block_message = 'gone'")
+    db.close()
+    const { code, out } = await run(["status", "--db", file])
+    expect(code).toBe(3)
+    expect(out).toContain("blocked: revoked (gone)")
+    expect(out).toContain("ask the share's owner")
+  })
+
+  test.each(["status", "ops"])("%s changes no byte and leaves no file behind", async (name) => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    const before = picture(dir)
+    expect((await run([name, "--db", file])).code).toBe(0)
+    expect(picture(dir)).toEqual(before)
+  })
+
+  test.each(["status", "ops"])("%s sees what an owner has open and not yet written back, and disturbs nothing", async (name) => {
+    await using dir = tempDir()
+    await using outbox = openOutbox(dir.file())
+    outbox.pause()
+    const notes = outbox.stream("notes", ref)
+    notes.record({ method: "put", args: [1] })
+    const before = picture(dir)
+    const { code, out } = await run([name, "--db", dir.file(), "--json"])
+    expect(code).toBe(0)
+    expect(lastJson(out)).toMatchObject(name === "status" ? { pending: 1 } : { state: "pending" })
+    expect(picture(dir)).toEqual(before)
+    notes.record({ method: "put", args: [2] })
+    expect(notes.status().pending).toBe(2)
+    void outbox.close({ flush_ms: 0 })
+  })
+
+  test.each(["status", "ops"])("%s never waits for an owner in the middle of a write", async (name) => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    using db = new Database(file)
+    db.run("begin immediate")
+    db.run("update sturdy_stream set attempts = 9")
+    expect((await run([name, "--db", file, "--json"])).code).toBe(0)
+    db.run("rollback")
+  })
+
+  test("piped into something that stops reading, ops ends without a trace", async () => {
+    await using dir = tempDir()
+    const outbox = openOutbox(dir.file())
+    outbox.pause()
+    const notes = outbox.stream("notes", ref)
+    for (let n = 0; n < 5_000; n++) notes.record({ method: "put", args: [n] })
+    await outbox.close({ flush_ms: 0 })
+    const main = join(import.meta.dir, "../../src/cli/main.ts")
+    const line = `"${process.execPath}" "${main}" ops --db "${dir.file()}" --limit 5000 | head -1`
+    const child = Bun.spawn(["sh", "-c", line], { stdout: "pipe", stderr: "pipe" })
+    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+    expect(out.trimEnd().split("\n")).toHaveLength(1)
+    expect(err).not.toContain("    at ")
+    expect(err).not.toContain("EPIPE")
+  })
+
+  test("secrets and payloads are in no output", async () => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    for (const args of [["status"], ["status", "--json"], ["ops"], ["ops", "--json"]]) {
+      const { out, err } = await run([...args, "--db", file])
+      expect(out + err).not.toContain("canary")
+    }
+  })
+})
+
+describe("serve", () => {
+  test("the first line with --json is the url, an origin without a slash; SIGTERM ends it with 0", async () => {
+    await using dir = tempDir()
+    const child = cli(["serve", "--json", "--data", dir.file("share.db")])
+    const { value } = await child.stdout.getReader().read()
+    const first = JSON.parse(new TextDecoder().decode(value).split("\n")[0]!)
+    expect(Object.keys(first)).toEqual(["url"])
+    expect(first.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+    expect((await fetch(`${first.url}/health`)).status).toBe(200)
+    child.kill("SIGTERM")
+    expect(await child.exited).toBe(0)
+    expect(await new Response(child.stderr).text()).toBe("")
+  })
+
+  test("SIGINT right after the first line ends it with 0", async () => {
+    await using dir = tempDir()
+    const child = cli(["serve", "--data", dir.file("share.db")])
+    const { value } = await child.stdout.getReader().read()
+    expect(new TextDecoder().decode(value)).toStartWith("listening at http://127.0.0.1:")
+    child.kill("SIGINT")
+    expect(await child.exited).toBe(0)
+  })
+
+  test("a port that is taken is told in one line, with what to do", async () => {
+    await using dir = tempDir()
+    using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() })
+    const ran = await run(["serve", "--port", String(taken.port), "--data", dir.file("share.db")])
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+    expect(ran.err).toContain(`port ${taken.port}`)
+  })
+
+  test.each<[string, (dir: TempDir) => void]>([
+    ["a directory", (dir) => mkdirSync(dir.file("share.db"))],
+    ["a text file", (dir) => writeFileSync(dir.file("share.db"), "not a database at all, but long enough\n".repeat(99))],
+    ["a folder that cannot be", (dir) => symlinkSync("/dev/null/share.db", dir.file("share.db"))],
+  ])("data in %s is refused in one line, and stays as it is", async (_, make) => {
+    await using dir = tempDir()
+    make(dir)
+    const before = picture(dir)
+    const ran = await run(["serve", "--data", dir.file("share.db")])
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+    expect(picture(dir)).toEqual(before)
+  })
+})
+
+describe("replay", () => {
+  const replay = (url: string, dir: TempDir, path = recording) =>
+    run(["replay", path, "--server", url, "--db", dir.file(), "--json"])
+
+  test("the last line with --json has exactly these keys", async () => {
+    await using dir = tempDir()
+    await using service = await startService(dir.file("share.db"))
+    const { code, out, err } = await replay(service.url, dir)
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    const summary = lastJson(out)
+    expect(Object.keys(summary)).toEqual(["events", "ops", "batches", "posts", "pending", "dead", "shares"])
+    const shares = summary.shares as Record<string, unknown>[]
+    expect(shares.map((share) => Object.keys(share))).toEqual([["session_id", "share_id", "url", "removed"]])
+    expect(summary).toMatchObject({ pending: 0, dead: 0, shares: [{ removed: false }] })
+    expect((await fetch(`${service.url}/api/share/${shares[0]!.share_id}/data`)).status).toBe(200)
+  })
+
+  test("a second replay into the same outbox doubles nothing and sends nothing", async () => {
+    await using dir = tempDir()
+    await using service = await startService(dir.file("share.db"))
+    const first = lastJson((await replay(service.url, dir)).out)
+    using share = new Database(service.file, { readonly: true })
+    const applied = () => share.query("select count(*) as n, count(distinct op_id) as ids from applied").get()
+    const before = applied()
+    expect(lastJson((await replay(service.url, dir)).out)).toEqual(first)
+    expect(applied()).toEqual(before)
+  })
+
+  test("for people: what was done, and where the shares are", async () => {
+    await using dir = tempDir()
+    await using service = await startService(dir.file("share.db"))
+    const { code, out, err } = await run(["replay", recording, "--server", `${service.url}/`, "--db", dir.file()])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^\d+ events, \d+ ops in \d+ batches and \d+ POSTs; 0 pending, 0 dead\nses_\w+ {2}http/)
+    expect(err).toContain(`outbox: ${dir.file()}`)
+  })
+
+  test("with the service down it says so, loses nothing, and goes on when the service is up", async () => {
+    await using dir = tempDir()
+    const down = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() })
+    const port = down.port!
+    await down.stop(true)
+    const child = cli(["replay", recording, "--server", `http://127.0.0.1:${port}`, "--db", dir.file(), "--json"])
+    const reader = child.stderr.getReader()
+    const told = new TextDecoder().decode((await reader.read()).value)
+    expect(told).toContain("refused the connection; trying again in")
+    expect(told).toContain("nothing is lost")
+    const service = cli(["serve", "--port", String(port), "--data", dir.file("share.db"), "--json"])
+    const [out, code] = await Promise.all([new Response(child.stdout).text(), child.exited])
+    service.kill("SIGKILL")
+    await service.exited
+    expect({ code, ...lastJson(out) }).toMatchObject({ code: 0, pending: 0, dead: 0 })
+  })
+
+  test("a malformed line is told with its number and reason, ends with 1, and nothing is recorded", async () => {
+    await using dir = tempDir()
+    const lines = readFileSync(recording, "utf8").split("\n")
+    lines[4] = '{"t": 1, "event": {"id": 7}}'
+    writeFileSync(dir.file("bad.jsonl"), lines.join("\n"))
+    const ran = await replay("http://127.0.0.1:9", dir, dir.file("bad.jsonl"))
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+    expect(ran.err).toContain("line 5: event.id is not an id")
+    const { out } = await run(["status", "--db", dir.file(), "--json"])
+    expect(lastJson(out)).toMatchObject({ pending: 0, streams: [] })
+  })
+
+  test.each<[string, (dir: TempDir) => void]>([
+    ["missing", () => {}],
+    ["a directory", (dir) => mkdirSync(dir.file("bad.jsonl"))],
+    ["no text", (dir) => writeFileSync(dir.file("bad.jsonl"), Buffer.from([0xff, 0xfe, 0x00, 0x0a]))],
+  ])("a recording that is %s ends with 1 in one line", async (_, make) => {
+    await using dir = tempDir()
+    make(dir)
+    const ran = await replay("http://127.0.0.1:9", dir, dir.file("bad.jsonl"))
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+  })
+
+  test("an outbox that was used with another server is refused in one line", async () => {
+    await using dir = tempDir()
+    await using service = await startService(dir.file("share.db"))
+    await replay(service.url, dir)
+    const ran = await replay("http://127.0.0.1:9", dir)
+    expect(ran.code).toBe(1)
+    expectOneLine(ran)
+    expect(ran.err).toContain("--db")
+  })
+
+  test("the secrets of the shares are in no output, of no command", async () => {
+    await using dir = tempDir()
+    await using service = await startService(dir.file("share.db"))
+    const printed: Ran[] = []
+    for (const json of [[], ["--json"]]) {
+      printed.push(await run(["replay", recording, "--server", service.url, "--db", dir.file(), ...json]))
+      printed.push(await run(["status", "--db", dir.file(), ...json]), await run(["ops", "--db", dir.file(), ...json]))
+    }
+    using db = new Database(dir.file(), { readonly: true })
+    const secrets = db.query("select secret, writer_id from sturdy_stream").all() as { secret: string; writer_id: string }[]
+    expect(secrets).toHaveLength(1)
+    for (const { out, err } of printed) for (const { secret } of secrets) expect(out + err).not.toContain(secret)
+  })
+})
