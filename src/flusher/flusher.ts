@@ -73,8 +73,7 @@ export class Flusher {
     if (this.#stopped || this.#paused.size > 0) return
     try {
       const due = this.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
-      if (due.length > 0 && this.#haveLease())
-        for (const stream_id of due) this.#start(stream_id)
+      if (due.length > 0 && this.#haveLease()) for (const stream_id of due) this.#start(stream_id)
       if (this.#running.size === 0) this.#giveBack()
       this.changed()
     } catch (error) {

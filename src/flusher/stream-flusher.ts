@@ -152,9 +152,7 @@ export class StreamFlusher {
 
   /** A removal was recorded while the POST was out: what blocks the batches does not stop it. */
   #overtaken(post: Post, next: Verdict["next"]): boolean {
-    return (
-      next.go === "block" && !post.remove && this.parts.knowledge.streams.get(this.stream_id).time_removal !== null
-    )
+    return next.go === "block" && !post.remove && this.parts.knowledge.streams.get(this.stream_id).time_removal !== null
   }
 
   #settle(stream: StreamRow, verdict: Verdict): void {

@@ -138,7 +138,8 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
   const acked: AckedBatch[] = []
   for (const [index, batch] of shipment.batches.slice(0, post.batches.length).entries()) {
     const one = answer.appended[index]!
-    if (one.kind !== "value") return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
+    if (one.kind !== "value")
+      return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
     if (isRefusal(one.value)) return refusedBatch(shipment.stream, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
     if (wrong) return { acked, patch, next: retry("protocol", `an answer that is no Ack: ${wrong}`) }

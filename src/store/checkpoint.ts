@@ -9,14 +9,17 @@ import type { Timer } from "../intent/seam.ts"
 import type { Connection } from "./connection.ts"
 import type { Durability } from "./durability.ts"
 
-/** Recorded bytes between two looks at the WAL's size. */
+/** Bytes written between two looks at the WAL's size. */
 const look_bytes = 512 * 1024
+/** What a commit adds to the WAL beyond its payload: the pages that it touches, whole. */
+const commit_bytes = 8 * 1024
 /** Free pages handed back to the file system per idle checkpoint: bounded, so that the loop is not held. */
 const vacuum_pages = 2_000
 
 export class Checkpoints {
   #timer: Timer | undefined
-  #sinceLook = 0
+  /** Starts full: an earlier process may have left a large WAL. */
+  #sinceLook = look_bytes
   #idleSince = 0
   #commits = 0
   /** The WAL could not be copied whole: a reader stands in the way. Tried again when idle. */
@@ -27,20 +30,21 @@ export class Checkpoints {
     readonly durability: Durability,
   ) {}
 
-  /** Call now and then: starts the idle timer if anything was written since. */
+  /** Call now and then: freezing and settling write too. */
   look(): void {
     if (this.connection.commits !== this.#commits) this.written(0)
   }
 
   /** Call after each recording transaction, which writes about so many bytes. */
   written(bytes: number): void {
-    this.#commits = this.connection.commits
     this.#dirty = true
-    this.#sinceLook += bytes
+    this.#sinceLook += bytes + commit_bytes * (this.connection.commits - this.#commits)
+    this.#commits = this.connection.commits
     if (this.#sinceLook >= look_bytes) {
       this.#sinceLook = 0
       const wal = this.durability.walBytes()
-      if (wal !== undefined && wal >= limit.wal_bytes_max) this.#checkpoint("passive")
+      // Truncated, not only copied: the size of the file is what we look at next time.
+      if (wal !== undefined && wal + look_bytes >= limit.wal_bytes_max) this.#checkpoint("truncate")
     }
     this.#timer ??= this.connection.seams.clock.timer(limit.checkpoint_idle_ms, () => this.#idle(), false)
     this.#idleSince = this.connection.seams.clock.monotonic()

@@ -1,6 +1,15 @@
 /** The CLI as people and scripts meet it: real processes, what they print, and how they end. */
 import { Database } from "bun:sqlite"
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "bun:test"
 import { openOutbox } from "../../src/outbox.ts"
@@ -84,7 +93,11 @@ describe("usage", () => {
     ["a server that is no URL", ["replay", recording, "--server", "nowhere"], "must be an http(s) URL"],
     ["a server of another protocol", ["replay", recording, "--server", "ftp://x"], "must be an http(s) URL"],
     ["a server with a query", ["replay", recording, "--server", "http://127.0.0.1:9/?a=1"], "must be an origin"],
-    ["a server with a password", ["replay", recording, "--server", "http://me:canary@127.0.0.1:9"], "must be an origin"],
+    [
+      "a server with a password",
+      ["replay", recording, "--server", "http://me:canary@127.0.0.1:9"],
+      "must be an origin",
+    ],
     ["no outbox", ["status"], "--db FILE"],
     ["a port that is none", ["serve", "--port", "eighty"], "--port must be a number"],
     ["a port out of range", ["serve", "--port", "65536"], "from 0 to 65535"],
@@ -106,7 +119,10 @@ describe("an outbox that is none", () => {
   const places: [string, (dir: TempDir) => void][] = [
     ["missing", () => {}],
     ["a directory", (dir) => mkdirSync(dir.file())],
-    ["a text file", (dir) => writeFileSync(dir.file(), "not a database at all, but longer than a header would be\n".repeat(9))],
+    [
+      "a text file",
+      (dir) => writeFileSync(dir.file(), "not a database at all, but longer than a header would be\n".repeat(9)),
+    ],
     ["a database of another app", (dir) => otherDatabase(dir.file())],
     ["an empty file", (dir) => writeFileSync(dir.file(), "")],
   ]
@@ -166,14 +182,21 @@ describe("status and ops", () => {
   test("status of an outbox that was just made is empty", async () => {
     await using dir = tempDir()
     await openOutbox(dir.file()).close()
-    expect(await run(["status", "--db", dir.file()])).toEqual({ code: 0, out: "0 pending, 0 dead, 0 streams\n", err: "" })
+    expect(await run(["status", "--db", dir.file()])).toEqual({
+      code: 0,
+      out: "0 pending, 0 dead, 0 streams\n",
+      err: "",
+    })
   })
 
   test("ops --json is one op per line, without its payload", async () => {
     await using dir = tempDir()
     const { code, out } = await run(["ops", "--db", await filledOutbox(dir), "--json"])
     expect(code).toBe(0)
-    const lines = out.trimEnd().split("\n").map((line) => JSON.parse(line))
+    const lines = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line))
     expect(lines.map(({ version, seq, state, key }) => ({ version, seq, state, key }))).toEqual([
       { version: 1, seq: 1, state: "pending", key: "note/1" },
       { version: 1, seq: 2, state: "pending", key: null },
@@ -227,21 +250,24 @@ describe("status and ops", () => {
     expect(picture(dir)).toEqual(before)
   })
 
-  test.each(["status", "ops"])("%s sees what an owner has open and not yet written back, and disturbs nothing", async (name) => {
-    await using dir = tempDir()
-    await using outbox = openOutbox(dir.file())
-    outbox.pause()
-    const notes = outbox.stream("notes", ref)
-    notes.record({ method: "put", args: [1] })
-    const before = picture(dir)
-    const { code, out } = await run([name, "--db", dir.file(), "--json"])
-    expect(code).toBe(0)
-    expect(lastJson(out)).toMatchObject(name === "status" ? { pending: 1 } : { state: "pending" })
-    expect(picture(dir)).toEqual(before)
-    notes.record({ method: "put", args: [2] })
-    expect(notes.status().pending).toBe(2)
-    void outbox.close({ flush_ms: 0 })
-  })
+  test.each(["status", "ops"])(
+    "%s sees what an owner has open and not yet written back, and disturbs nothing",
+    async (name) => {
+      await using dir = tempDir()
+      await using outbox = openOutbox(dir.file())
+      outbox.pause()
+      const notes = outbox.stream("notes", ref)
+      notes.record({ method: "put", args: [1] })
+      const before = picture(dir)
+      const { code, out } = await run([name, "--db", dir.file(), "--json"])
+      expect(code).toBe(0)
+      expect(lastJson(out)).toMatchObject(name === "status" ? { pending: 1 } : { state: "pending" })
+      expect(picture(dir)).toEqual(before)
+      notes.record({ method: "put", args: [2] })
+      expect(notes.status().pending).toBe(2)
+      void outbox.close({ flush_ms: 0 })
+    },
+  )
 
   test.each(["status", "ops"])("%s never waits for an owner in the middle of a write", async (name) => {
     await using dir = tempDir()
@@ -313,7 +339,10 @@ describe("serve", () => {
 
   test.each<[string, (dir: TempDir) => void]>([
     ["a directory", (dir) => mkdirSync(dir.file("share.db"))],
-    ["a text file", (dir) => writeFileSync(dir.file("share.db"), "not a database at all, but long enough\n".repeat(99))],
+    [
+      "a text file",
+      (dir) => writeFileSync(dir.file("share.db"), "not a database at all, but long enough\n".repeat(99)),
+    ],
     ["a folder that cannot be", (dir) => symlinkSync("/dev/null/share.db", dir.file("share.db"))],
   ])("data in %s is refused in one line, and stays as it is", async (_, make) => {
     await using dir = tempDir()
@@ -424,7 +453,10 @@ describe("replay", () => {
       printed.push(await run(["status", "--db", dir.file(), ...json]), await run(["ops", "--db", dir.file(), ...json]))
     }
     using db = new Database(dir.file(), { readonly: true })
-    const secrets = db.query("select secret, writer_id from sturdy_stream").all() as { secret: string; writer_id: string }[]
+    const secrets = db.query("select secret, writer_id from sturdy_stream").all() as {
+      secret: string
+      writer_id: string
+    }[]
     expect(secrets).toHaveLength(1)
     for (const { out, err } of printed) for (const { secret } of secrets) expect(out + err).not.toContain(secret)
   })

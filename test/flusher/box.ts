@@ -174,13 +174,13 @@ export async function openBox(options: BoxOptions = {}) {
     },
     /** Turns the clock until the promise has settled. */
     async run<T>(promise: Promise<T>, limit_ms = 600_000): Promise<T> {
-      let ended = false
+      const state = { ended: false }
       const end = () => {
-        ended = true
+        state.ended = true
       }
       promise.then(end, end)
       await box.calm()
-      for (let passed = 0; !ended; passed += 50) {
+      for (let passed = 0; !state.ended; passed += 50) {
         if (passed > limit_ms) throw new Error(`not settled within ${limit_ms} ms`)
         clock.turn(50)
         await box.calm()

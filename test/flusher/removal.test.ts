@@ -71,7 +71,9 @@ test("a block does not stop a removal", async () => {
   await using box = await openBox()
   const outbox = box.open()
   const stream = box.stream(outbox)
-  box.fates.push(by(new Fake({ refuse: [{ refused: "too_large", message: "no" }], service_id: box.service.service_id })))
+  box.fates.push(
+    by(new Fake({ refuse: [{ refused: "too_large", message: "no" }], service_id: box.service.service_id })),
+  )
   record(stream, "1")
   expect(await box.run(outbox.flush())).toMatchObject({ blocked: [{ reason: "too_large" }] })
   stream.remove()
@@ -83,7 +85,9 @@ test("a block that answers a POST under way does not stop a removal that was rec
   await using box = await openBox()
   const outbox = box.open()
   const stream = box.stream(outbox)
-  const refusing = by(new Fake({ refuse: [{ refused: "too_large", message: "no" }], service_id: box.service.service_id }))
+  const refusing = by(
+    new Fake({ refuse: [{ refused: "too_large", message: "no" }], service_id: box.service.service_id }),
+  )
   const held = hold()
   box.fates.push(async (deliver, request) => {
     await held.fate(deliver, request)
@@ -222,7 +226,10 @@ test.each<[string, object]>([
   ["null", { refuse: [null] }],
   ["a grant of null", { grant: { limits: null } }],
   ["a grant with other types", { grant: { epoch: "x", service_id: 5 } }],
-  ["a refusal with a message that is an object", { refuse: [{ refused: "busy", message: {}, retry_after_ms: "soon" }] }],
+  [
+    "a refusal with a message that is an object",
+    { refuse: [{ refused: "busy", message: {}, retry_after_ms: "soon" }] },
+  ],
 ])("a server that answers %s ends nothing: the next attempt goes through", async (_, told) => {
   await using box = await openBox()
   const outbox = box.open()

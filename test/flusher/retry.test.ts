@@ -134,7 +134,9 @@ test("a failure is told: the code, how often, and when the next attempt is due",
   record(box.stream(outbox), "1")
   const now = box.clock.now()
   await box.turn(50)
-  expect(seen).toEqual([{ stream: "s", code: "http_502", message: "HTTP 502", attempts: 1, next_attempt_at: now + 250 }])
+  expect(seen).toEqual([
+    { stream: "s", code: "http_502", message: "HTTP 502", attempts: 1, next_attempt_at: now + 250 },
+  ])
 })
 
 test("success forgets the failures before it", async () => {

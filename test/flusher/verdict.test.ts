@@ -1,153 +1,28 @@
 /** What each answer means, as a table: pure, no outbox and no service. */
 import { describe, expect, test } from "bun:test"
 import { isBlockReason } from "../../src/flusher/block.ts"
-import { judge, postFor, settlementOf, type Verdict } from "../../src/flusher/verdict.ts"
+import { postFor, settlementOf, type Verdict } from "../../src/flusher/verdict.ts"
 import * as limit from "../../src/intent/limit.ts"
-import type { WireOp } from "../../src/intent/op.ts"
-import type { FrozenBatch } from "../../src/store/freeze.ts"
-import type { StreamRow } from "../../src/store/stream.ts"
-import { refusalCodes, type Ack, type GrantFacts, type Refusal } from "../../src/wire/contract.ts"
-import type { Answer, PostAnswer } from "../../src/wire/session.ts"
-import { TransportFault } from "../../src/wire/transport.ts"
-
-const ids = ["01JD0000000000000000000001", "01JD0000000000000000000002", "01JD0000000000000000000003"] as const
-const batch_1 = "01JD00000000000000000000B1"
-const batch_2 = "01JD00000000000000000000B2"
-const foreign = "01JD0000000000000000000009"
-
-const row: StreamRow = {
-  stream_id: 1,
-  name: "s",
-  service: "http://share.example/rpc/share",
-  share_id: "share_of_the_test_0",
-  secret: "secret_of_the_test_0123456789abcdef",
-  writer_id: "writer_of_the_test",
-  session_id: null,
-  granted: 1,
-  probing: 0,
-  service_id: "service_1",
-  epoch: 1,
-  url: null,
-  batch_ops_max: 100,
-  batch_bytes_max: 1,
-  op_bytes_max: 1,
-  cursor: 0,
-  frozen_seq: 3,
-  gap_count: 0,
-  base_cursor: 10,
-  base_head_op_id: null,
-  settled_op_id: null,
-  pruned_seq: 0,
-  pruned_op_id: null,
-  retained_ops: 0,
-  retained_bytes: 0,
-  attempts: 0,
-  next_attempt_at: null,
-  last_error: null,
-  block: null,
-  block_message: null,
-  time_blocked: null,
-  time_removal: null,
-  time_closed: null,
-  repeat_removal: 0,
-  post_count: 0,
-  batch_count: 0,
-  dead_count: 0,
-  superseded_count: 0,
-  twin_count: 0,
-  reset_count: 0,
-  time_created: 0,
-}
-
-const grant: GrantFacts = {
-  share_id: row.share_id,
-  service_id: "service_1",
-  epoch: 1,
-  scopes: ["append"],
-  cursor: 10,
-  head_op_id: null,
-  limits: { batch_ops_max: 100, batch_bytes_max: 1024, op_bytes_max: 512 },
-}
-
-function batchOf(batch_id: string, op_ids: readonly string[], first_seq: number): FrozenBatch {
-  const ops = op_ids.map((op_id): WireOp => {
-    return { op_id, method: "put", codec: "capnweb", args: "[[]]", depends_on: [], schema_version: 1, time_created: 1 }
-  })
-  return {
-    batch_id,
-    first_seq,
-    last_seq: first_seq + ops.length - 1,
-    bytes: 1,
-    ops,
-    seqs: ops.map((_, index) => first_seq + index),
-  }
-}
-
-const batches = [batchOf(batch_1, ids.slice(0, 2), 1), batchOf(batch_2, ids.slice(2), 3)]
-
-const ack = (more: Partial<Ack> = {}): Ack => ({
-  batch_id: batch_1,
-  cursor: 12,
-  head_op_id: ids[1],
-  epoch: 1,
-  applied: ids.slice(0, 2),
-  duplicates: [],
-  rejected: [],
-  ...more,
-})
-const ack2 = ack({ batch_id: batch_2, cursor: 13, head_op_id: ids[2], applied: [ids[2]] })
-
-const value = <T>(answered: unknown): Answer<T> => ({ kind: "value", value: answered as T })
-const refused = (code: string): Answer<never> => ({ kind: "refused", code, message: `said ${code}` })
-const fault = (...args: ConstructorParameters<typeof TransportFault>): Answer<never> => {
-  return { kind: "fault", fault: new TransportFault(...args) }
-}
-const lost = fault("connection_lost", "unknown", "gone")
-
-interface Case {
-  stream?: Partial<StreamRow>
-  created?: Answer<never>
-  grant?: Answer<GrantFacts>
-  appended?: Answer<Ack | Refusal>[]
-  removed?: Answer<{ removed: true }>
-  knows?: boolean
-  retained?: boolean
-}
-
-function verdictOf(given: Case): Verdict {
-  const shipment = { stream: { ...row, ...given.stream }, batches }
-  const post = postFor(shipment, {})
-  const answer: PostAnswer = {
-    created: given.created,
-    grant: given.grant ?? value(grant),
-    appended: given.appended ?? [value(ack()), value(ack2)],
-    removed: given.removed,
-  }
-  return judge(shipment, post, answer, {
-    knowsOp: () => given.knows ?? true,
-    hasRetained: () => given.retained ?? false,
-  })
-}
-
-/** `settled 2; retry gap at once` */
-function said(given: Case): string {
-  const { acked, reset, twin, next } = verdictOf(given)
-  const parts = [
-    ...(acked.length ? [`settled ${acked.length}`] : []),
-    ...(twin ? ["twin"] : []),
-    ...(reset ? [`reset to ${reset.cursor}`] : []),
-  ]
-  if (next.go === "block") parts.push(`block ${next.block.reason}`)
-  else if (next.go === "retry")
-    parts.push(
-      `retry ${next.fault.code}${next.fault.at_once ? " at once" : ""}${next.fault.retry_after_ms !== undefined ? ` after ${next.fault.retry_after_ms}` : ""}`,
-    )
-  else parts.push(next.go)
-  return parts.join("; ")
-}
-
-const refusal = (code: string, more: object = {}) => value<Ack | Refusal>({ refused: code, message: `said ${code}`, ...more })
-const register = { cursor: 7, head_op_id: foreign }
+import { refusalCodes } from "../../src/wire/contract.ts"
+import type { Answer } from "../../src/wire/session.ts"
+import {
+  ack,
+  ack2,
+  batches,
+  fault,
+  foreign,
+  grant,
+  ids,
+  lost,
+  refusal,
+  refused,
+  register,
+  row,
+  said,
+  value,
+  verdictOf,
+  type Case,
+} from "./verdict-case.ts"
 
 describe("a refused batch", () => {
   const table: Record<string, string> = {
@@ -197,7 +72,9 @@ describe("a refused batch", () => {
     const { patch, twin } = verdictOf({ appended: [refusal("gap", register)], knows: false })
     expect(patch).toMatchObject({ base_cursor: 7, base_head_op_id: foreign })
     expect(twin).toBeTrue()
-    expect(said({ appended: [refusal("gap", { cursor: 0, head_op_id: null })], knows: false })).toBe("retry gap at once")
+    expect(said({ appended: [refusal("gap", { cursor: 0, head_op_id: null })], knows: false })).toBe(
+      "retry gap at once",
+    )
   })
 
   test.each(["gap", "stale_epoch"])("%s twice in a row waits the second time", (code) => {
@@ -327,41 +204,6 @@ describe("a grant", () => {
   })
 })
 
-describe("an answer to a batch that is no Ack settles nothing", () => {
-  const wrong: [string, unknown][] = [
-    ["null", null],
-    ["nothing", undefined],
-    ["a text", "applied"],
-    ["a list", []],
-    ["an empty object", {}],
-    ["another batch_id", ack({ batch_id: batch_2 })],
-    ["no batch_id", { ...ack(), batch_id: undefined }],
-    ["an op missing", ack({ applied: [ids[0]] })],
-    ["an op twice in one list", ack({ applied: [ids[0], ids[0]] })],
-    ["an op in two lists", ack({ applied: [ids[0], ids[1]], duplicates: [ids[1]] })],
-    ["an op in two lists in place of another", ack({ applied: [ids[0]], duplicates: [ids[0]] })],
-    ["an op that was not sent", ack({ applied: [ids[0], foreign] })],
-    ["an op more", ack({ applied: [ids[0], ids[1], foreign] })],
-    ["no list applied", { ...ack(), applied: undefined }],
-    ["no list duplicates", { ...ack(), duplicates: undefined }],
-    ["no list rejected", { ...ack(), rejected: undefined }],
-    ["a list that is a text", { ...ack(), applied: "xx" }],
-    ["op_ids that are no texts", { ...ack(), applied: [1, 2] }],
-    ["a rejection that is null", { ...ack({ applied: [ids[0]] }), rejected: [null] }],
-    ["a rejection without a code", { ...ack({ applied: [ids[0]] }), rejected: [{ op_id: ids[1], message: "no" }] }],
-    ["no cursor", { ...ack(), cursor: undefined }],
-    ["a cursor that is no integer", { ...ack(), cursor: 1.5 }],
-    ["no head", { ...ack(), head_op_id: undefined }],
-    ["a head of null", { ...ack(), head_op_id: null }],
-    ["a result that is no text", { ...ack(), results: { [ids[0]]: 7 } }],
-  ]
-  for (const [what, answer] of wrong)
-    test(what, () => {
-      expect(said({ appended: [value(answer), value(ack2)] })).toBe("retry protocol")
-      expect(said({ appended: [value(ack()), value(answer)] })).toBe("settled 1; retry protocol")
-    })
-})
-
 describe("answers are settled in order, up to the first that is not an Ack", () => {
   test("all Acks: everything", () => expect(said({})).toBe("settled 2; on"))
 
@@ -418,7 +260,12 @@ describe("a removal", () => {
 })
 
 describe("the settlement", () => {
-  const verdict = (next: Verdict["next"], more: Partial<Verdict> = {}): Verdict => ({ acked: [], patch: {}, next, ...more })
+  const verdict = (next: Verdict["next"], more: Partial<Verdict> = {}): Verdict => ({
+    acked: [],
+    patch: {},
+    next,
+    ...more,
+  })
   const retry: Verdict["next"] = { go: "retry", fault: { code: "refused", message: "no" } }
 
   test("of a failed attempt counts it and says when the next is due", () => {

@@ -36,7 +36,12 @@ const methods: Methods = {
 async function openNotes() {
   const box = await openBox({ service: { methods } })
   const outbox = box.open()
-  return { box, outbox, notes: outbox.stub<NotesApi>(box.ref, { name: "notes" }), [Symbol.asyncDispose]: () => box[Symbol.asyncDispose]() }
+  return {
+    box,
+    outbox,
+    notes: outbox.stub<NotesApi>(box.ref, { name: "notes" }),
+    [Symbol.asyncDispose]: () => box[Symbol.asyncDispose](),
+  }
 }
 
 describe("the stub", () => {
@@ -44,7 +49,10 @@ describe("the stub", () => {
     await using it = await openNotes()
     const note = it.notes.create({ title: "Plan" })
     expect(it.box.state(it.outbox.opId(note))).toEqual(["pending"])
-    expect(await it.box.run(it.outbox.result(note))).toMatchObject({ title: "Plan", tags: [{ name: "a" }, { name: "b" }] })
+    expect(await it.box.run(it.outbox.result(note))).toMatchObject({
+      title: "Plan",
+      tags: [{ name: "a" }, { name: "b" }],
+    })
   })
 
   test("results and their properties are arguments of later calls, inside objects and arrays too, in one POST", async () => {
@@ -94,7 +102,9 @@ describe("the stub", () => {
     const refused = it.notes.refuse()
     const after = it.notes.join({ value: refused }, [])
     const other = it.notes.create({ title: "fine" })
-    const errors = await it.box.run(Promise.all([refused, after].map((intent) => rejectionOf(it.outbox.result(intent)))))
+    const errors = await it.box.run(
+      Promise.all([refused, after].map((intent) => rejectionOf(it.outbox.result(intent)))),
+    )
     expect(errors.map(({ code, message }) => `${code} ${message}`)).toEqual([
       expect.stringMatching(/^op_rejected refuse .* was rejected: not_today, come back tomorrow$/),
       expect.stringMatching(/^op_rejected join .* was rejected: dependency_rejected/),
@@ -214,7 +224,9 @@ describe("a unit", () => {
     await using it = await openNotes()
     it.outbox.unit(() => {
       it.notes.create({ title: "kept" })
-      expect(errorOf(() => it.outbox.unit(async () => void it.notes.create({ title: "x" }))).code).toBe("invalid_argument")
+      expect(errorOf(() => it.outbox.unit(async () => void it.notes.create({ title: "x" }))).code).toBe(
+        "invalid_argument",
+      )
     })
     expect(it.outbox.stream("notes").status().recorded).toBe(1)
   })

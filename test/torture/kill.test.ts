@@ -8,4 +8,4 @@ for (const recording of ["fork-and-revert", "long-session-60"] as const)
   test(`${recording}: 20 kills of replay and one of the service leave what an undisturbed run leaves`, async () => {
     const { wrong } = await tortureRound(recording, seed, 20)
     expect({ seed, wrong }).toEqual({ seed, wrong: [] })
-  })
+  }, 60_000)

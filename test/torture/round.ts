@@ -28,7 +28,13 @@ export interface Round {
   moments: Moment[]
 }
 
-const names = { session: () => "session", message: messageName, part: partName, session_diff: diffName, model: modelName }
+const names = {
+  session: () => "session",
+  message: messageName,
+  part: partName,
+  session_diff: diffName,
+  model: modelName,
+}
 
 /** A round of its own: new outbox, new service. */
 export async function tortureRound(recording: RecordingName, seed: number, kills: number): Promise<Round> {
@@ -84,7 +90,8 @@ function momentOf(outbox: string, ops: number): Moment {
   try {
     db = openDatabaseForReading(outbox)
     const { streams } = readStatus(db)
-    const place = "select coalesce(sum((select max(seq) & 4294967295 from sturdy_op o where o.seq >> 32 = s.stream_id)), 0) as ops from sturdy_stream s"
+    const place =
+      "select coalesce(sum((select max(seq) & 4294967295 from sturdy_op o where o.seq >> 32 = s.stream_id)), 0) as ops from sturdy_stream s"
     const { ops: recorded } = db.prepare(place).get() as { ops: number }
     if (streams.length === 0) return "before the first op"
     if (recorded < ops) return "recording"
@@ -102,7 +109,9 @@ async function replayOnce(recording: RecordingName, service: ServiceProcess, out
   if (code !== 0) throw new Error(`replay ended with ${code}: ${err}`)
   const summary = lastJson(out)
   const shares = summary.shares as { session_id: string; share_id: string }[]
-  const shown = await Promise.all(shares.map(async (share) => [share.session_id, await shownBy(service, share.share_id)]))
+  const shown = await Promise.all(
+    shares.map(async (share) => [share.session_id, await shownBy(service, share.share_id)]),
+  )
   return { shares: Object.fromEntries(shown), ops: summary.ops, summary }
 }
 
@@ -168,7 +177,9 @@ function differences(expected: Outcome, got: Outcome): string[] {
 /** Looked up in the files of both ends: an op has one effect, and what counts as applied here was applied there. */
 async function wrongAtService(service: ServiceProcess, outbox: string): Promise<string[]> {
   using share = new Database(service.file, { readonly: true })
-  const { effects, ids } = share.query("select count(*) as effects, count(distinct op_id) as ids from applied").get() as {
+  const { effects, ids } = share
+    .query("select count(*) as effects, count(distinct op_id) as ids from applied")
+    .get() as {
     effects: number
     ids: number
   }
@@ -184,8 +195,12 @@ async function wrongAtService(service: ServiceProcess, outbox: string): Promise<
     .get() as { n: number }
   return [
     ...(effects === ids ? [] : [`${effects} effects of ${ids} ops`]),
-    ...(effects === settled.n ? [] : [`${settled.n} ops count as applied here, ${effects} were applied at the service`]),
-    ...counts.filter(({ twins, server_resets }) => twins + server_resets > 0).map(({ stream }) => `${stream}: twin or reset`),
+    ...(effects === settled.n
+      ? []
+      : [`${settled.n} ops count as applied here, ${effects} were applied at the service`]),
+    ...counts
+      .filter(({ twins, server_resets }) => twins + server_resets > 0)
+      .map(({ stream }) => `${stream}: twin or reset`),
   ]
 }
 

@@ -16,7 +16,8 @@ for (let round = 0; round < rounds; round++) {
   const kills = 1 + Math.floor(seeded(seed + round).fraction() * 12)
   const { wrong, moments } = await tortureRound(recording, seed + round, kills)
   for (const moment of moments) counts[moment] = (counts[moment] ?? 0) + 1
-  if (wrong.length > 0) console.log(`round ${round}: ${recording}, seed ${seed + round}, ${kills} kills: ${wrong.join("; ")}`)
+  if (wrong.length > 0)
+    console.log(`round ${round}: ${recording}, seed ${seed + round}, ${kills} kills: ${wrong.join("; ")}`)
   if (wrong.length > 0) bad += 1
 }
 const seconds = Math.round((performance.now() - began) / 1000)

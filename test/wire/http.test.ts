@@ -40,7 +40,7 @@ async function answerTo(said: Said) {
 
 test("the answer comes with status, type, Retry-After and body", async () => {
   const headers = { "content-type": "text/plain", "retry-after": "7" }
-  expect(await answerTo({ text: http("503 Busy", headers, "later é"), then: "end" })).toEqual({
+  expect(await answerTo({ text: http("503 Busy", headers, "later é"), after: "end" })).toEqual({
     status: 503,
     content_type: "text/plain",
     retry_after: "7",
@@ -49,7 +49,7 @@ test("the answer comes with status, type, Retry-After and body", async () => {
 })
 
 test("a POST carries the body and the headers of the attempt", async () => {
-  using server = rawServer({ text: http("200 OK", {}), then: "end" })
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
   await outcomeOf(server.url, { body: "line 1\nline 2" })
   const [request] = server.requests
   expect(request).toStartWith("POST /rpc/share HTTP/1.1\r\n")
@@ -58,7 +58,7 @@ test("a POST carries the body and the headers of the attempt", async () => {
 })
 
 test("a connection that is refused was not sent", async () => {
-  const server = rawServer({ text: "", then: "hang" })
+  const server = rawServer({ text: "", after: "hang" })
   server[Symbol.dispose]()
   expect(await outcomeOf(server.url)).toEqual([
     "refused",
@@ -81,16 +81,16 @@ test("a URL that is none was not sent", async () => {
 
 const cut = JSON.stringify(["resolve", 1, 1])
 const lost: Record<string, Said> = {
-  "closed after the request": { text: "", then: "end" },
-  "reset after the request": { text: "", then: "reset" },
-  "a body shorter than content-length": { text: http("200 OK", { "content-length": 100 }, cut), then: "end" },
-  "a body shorter than content-length, reset": { text: http("200 OK", { "content-length": 100 }, cut), then: "reset" },
+  "closed after the request": { text: "", after: "end" },
+  "reset after the request": { text: "", after: "reset" },
+  "a body shorter than content-length": { text: http("200 OK", { "content-length": 100 }, cut), after: "end" },
+  "a body shorter than content-length, reset": { text: http("200 OK", { "content-length": 100 }, cut), after: "reset" },
   "a chunked body without its last chunk": {
     text: `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${cut.length.toString(16)}\r\n${cut}\r\n`,
-    then: "end",
+    after: "end",
   },
-  "headers that end in the middle": { text: "HTTP/1.1 200 OK\r\ncontent-le", then: "end" },
-  "an answer that is no HTTP": { text: "SSH-2.0-OpenSSH_9.6\r\n\r\n", then: "end" },
+  "headers that end in the middle": { text: "HTTP/1.1 200 OK\r\ncontent-le", after: "end" },
+  "an answer that is no HTTP": { text: "SSH-2.0-OpenSSH_9.6\r\n\r\n", after: "end" },
 }
 for (const [what, said] of Object.entries(lost))
   test(`${what}: whether it was decided is unknown`, async () => {
@@ -99,7 +99,7 @@ for (const [what, said] of Object.entries(lost))
 
 test("a body that only the end of the connection ends is given as far as it came", async () => {
   const text = `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${cut}\n["resol`
-  expect(await answerTo({ text, then: "end" })).toMatchObject({ status: 200, body: `${cut}\n["resol` })
+  expect(await answerTo({ text, after: "end" })).toMatchObject({ status: 200, body: `${cut}\n["resol` })
 })
 
 const bodies: Record<string, [string, string]> = {
@@ -110,13 +110,13 @@ const bodies: Record<string, [string, string]> = {
 for (const [what, [status, body]] of Object.entries(bodies))
   test(`${what} is an answer: what it is worth is not the transport's to say`, async () => {
     const text = status.startsWith("204") ? "HTTP/1.1 204 No Content\r\n\r\n" : http(status, {}, body)
-    expect(await answerTo({ text, then: "end" })).toMatchObject({ status: Number.parseInt(status), body })
+    expect(await answerTo({ text, after: "end" })).toMatchObject({ status: Number.parseInt(status), body })
   })
 
 for (const status of [301, 302, 303, 307, 308])
   test(`a ${status} is not followed, so that the other origin sees no secret and no request`, async () => {
-    using other = rawServer({ text: http("200 OK", {}), then: "end" })
-    expect(await answerTo({ text: http(`${status} Elsewhere`, { location: other.url }), then: "end" })).toMatchObject({
+    using other = rawServer({ text: http("200 OK", {}), after: "end" })
+    expect(await answerTo({ text: http(`${status} Elsewhere`, { location: other.url }), after: "end" })).toMatchObject({
       status,
     })
     expect(other.requests).toEqual([])
@@ -145,7 +145,7 @@ const silent: Record<string, string> = {
 }
 for (const [where, text] of Object.entries(silent)) {
   test(`a server that falls silent ${where} is given up at the deadline, not before`, async () => {
-    using server = rawServer({ text, then: "hang" })
+    using server = rawServer({ text, after: "hang" })
     const clock = new ManualClock()
     const outcome = outcomeOf(server.url, { deadline_ms: 30_000 }, clock)
     await server.asked
@@ -156,7 +156,7 @@ for (const [where, text] of Object.entries(silent)) {
   })
 
   test(`a server that falls silent ${where} is left at once when the attempt is aborted`, async () => {
-    using server = rawServer({ text, then: "hang" })
+    using server = rawServer({ text, after: "hang" })
     const abort = new AbortController()
     const outcome = outcomeOf(server.url, { signal: abort.signal })
     await server.asked
@@ -166,14 +166,14 @@ for (const [where, text] of Object.entries(silent)) {
 }
 
 test("an attempt that was aborted before is not sent", async () => {
-  using server = rawServer({ text: http("200 OK", {}), then: "end" })
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
   const outcome = await outcomeOf(server.url, { signal: AbortSignal.abort() })
   expect(outcome).toMatchObject({ 0: "aborted" })
   expect(server.requests).toEqual([])
 })
 
 test("no timer of an attempt is left when it is over", async () => {
-  using server = rawServer({ text: http("200 OK", {}), then: "end" })
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
   const clock = new ManualClock()
   let left = 0
   const counting = {

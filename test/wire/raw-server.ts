@@ -5,7 +5,7 @@ export interface Said {
   /** Written once the whole request is there. */
   text: string
   /** Afterwards: `end` closes, `reset` resets, `hang` leaves the connection open. */
-  then: "end" | "reset" | "hang"
+  after: "end" | "reset" | "hang"
 }
 
 export interface RawServer extends Disposable {
@@ -44,10 +44,10 @@ export function rawServer(said: Said): RawServer {
   }
 }
 
-function answer(socket: Socket<{ text: string }>, { text, then }: Said): void {
+function answer(socket: Socket<{ text: string }>, { text, after }: Said): void {
   if (text) socket.write(text)
-  if (then === "end") socket.end()
-  if (then === "reset") socket.terminate()
+  if (after === "end") socket.end()
+  if (after === "reset") socket.terminate()
 }
 
 function isWhole(text: string): boolean {
@@ -59,6 +59,8 @@ function isWhole(text: string): boolean {
 
 /** The answer of a server that means well. */
 export function http(status: string, headers: Record<string, string | number>, body = ""): string {
-  const lines = Object.entries({ "content-length": Buffer.byteLength(body), ...headers }).map(([name, value]) => `${name}: ${value}`)
+  const lines = Object.entries({ "content-length": Buffer.byteLength(body), ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  )
   return `HTTP/1.1 ${status}\r\n${lines.join("\r\n")}\r\n\r\n${body}`
 }

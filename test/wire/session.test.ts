@@ -176,7 +176,11 @@ test.each<[string, unknown, string]>([
   ["our message", new Error("HTTP 503"), "failed"],
   ["our code", Object.assign(new Error("no"), { code: "refused" }), "refused refused"],
   ["our name and delivery", Object.assign(new Error("no"), { name: "TransportFault", delivery: "not_sent" }), "failed"],
-  ["a status", Object.assign(new Error("no"), { code: "http_status", details: { status: 503 } }), "refused http_status"],
+  [
+    "a status",
+    Object.assign(new Error("no"), { code: "http_status", details: { status: 503 } }),
+    "refused http_status",
+  ],
   ["Bun's network error", Object.assign(new TypeError("no"), { code: "ECONNREFUSED" }), "refused ECONNREFUSED"],
   ["a code that is no text", Object.assign(new Error("no"), { code: 503 }), "failed"],
   ["a text", "ECONNRESET", "failed"],
