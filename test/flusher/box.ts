@@ -251,14 +251,6 @@ export function by(target: RpcTarget): Fate {
     responseOf(await newHttpBatchRpcResponse(new Request(request.url, { method: "POST", body: request.body }), target))
 }
 
-/** The answer as the service gave it, then changed. */
-export function change(body: (text: string) => string): Fate {
-  return async (deliver) => {
-    const response = await deliver()
-    return { ...response, body: body(response.body) }
-  }
-}
-
 /** Waits until the test lets it through; ends when the attempt is given up. */
 export function hold() {
   const gate = Promise.withResolvers<void>()

@@ -1,7 +1,7 @@
 /** flush, close, pause, resume, result: what a host can ask for, and what a stop leaves. */
 import { expect, test } from "bun:test"
 import { rejectionOf } from "../sturdy-error.ts"
-import { by, fail, fixedRandom, hold, openBox, record } from "./box.ts"
+import { by, fail, fixedRandom, hold, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 test("flush resolves when every op recorded before it is settled, and says so", async () => {
@@ -113,6 +113,24 @@ test("a POST given up by close is no failed attempt", async () => {
   await box.close(outbox)
   expect(seen).toEqual([])
   expect(box.row()).toMatchObject({ attempts: 0, next_attempt_at: null, last_error: null })
+})
+
+test("a refusal that arrives during close is remembered, and close does not wait out its delay", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const deaf = Promise.withResolvers<void>()
+  box.fates.push(async (deliver, request) => {
+    await deaf.promise
+    return status(503, "120")(deliver, request)
+  })
+  record(box.stream(outbox), "1")
+  await box.turn(50)
+  const before = box.clock.monotonic()
+  const closed = box.close(outbox)
+  deaf.resolve()
+  await closed
+  expect(box.clock.monotonic()).toBe(before)
+  expect(box.row()).toMatchObject({ attempts: 1, last_error: "http_503", next_attempt_at: box.clock.now() + 120_000 })
 })
 
 test("an answer that came before close is settled", async () => {

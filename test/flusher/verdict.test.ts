@@ -157,12 +157,12 @@ describe("redeemShare that throws", () => {
 
 describe("createShare that throws", () => {
   test.each([
-    ["share_exists", {}, "block share_unknown"],
-    ["share_removed", {}, "block share_removed"],
-    ["share_removed", { time_removal: 1 }, "closed"],
-    ["busy", {}, "retry busy"],
-    ["malformed", {}, "retry malformed"],
-  ])("%s with %p: %s", (code, more, meaning) => {
+    ["share_exists", "block share_unknown", {}],
+    ["share_removed", "block share_removed", {}],
+    ["share_removed", "closed", { time_removal: 1 }],
+    ["busy", "retry busy", {}],
+    ["malformed", "retry malformed", {}],
+  ])("%s: %s", (code, meaning, more) => {
     const stream = { session_id: "ses_1", granted: 0, service_id: null, ...more }
     expect(said({ stream, created: refused(code), grant: refused("share_unknown"), appended: [] })).toBe(meaning)
   })

@@ -1,5 +1,7 @@
-/** Compile-time tests: `npx tsc --noEmit` fails where a line marked @ts-expect-error is no error. Nothing here runs. */
-import type { Intent, Outbox, Referable, Stub, SturdyRef } from "../../src/index.ts"
+/** Compile-time tests: `npx tsc --noEmit` fails where a line marked @ts-expect-error is no error. */
+import { expect, test } from "bun:test"
+import { openOutbox, type Intent, type Outbox, type Referable, type Stub, type SturdyRef } from "../../src/index.ts"
+import { tempDir } from "../temp-dir.ts"
 
 interface Note {
   id: string
@@ -19,14 +21,10 @@ interface NotesApi {
   version: string
 }
 
-declare const notes: Stub<NotesApi>
-declare const outbox: Outbox
-declare const ref: SturdyRef
-
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function expectType<_ extends true>(): void {}
 
-export function calls(): void {
+export function calls(notes: Stub<NotesApi>): void {
   const note = notes.create({ title: "Plan" })
   expectType<Equal<typeof note, Intent<Note>>>()
   // @ts-expect-error an argument is missing
@@ -46,7 +44,7 @@ export function calls(): void {
   notes.schedule({ getTime: 1 }, new Uint8Array())
 }
 
-export function references(): void {
+function references(notes: Stub<NotesApi>): void {
   const note = notes.create({ title: "Plan" })
   notes.addTag(note.id, "work")
   notes.addTag(note.id, note.title)
@@ -70,7 +68,7 @@ export function references(): void {
   void note.tags.map
 }
 
-export async function results(): Promise<void> {
+export async function results(outbox: Outbox, notes: Stub<NotesApi>): Promise<void> {
   const note = notes.create({ title: "Plan" })
   const value = await outbox.result(note)
   expectType<Equal<typeof value, Note>>()
@@ -84,7 +82,7 @@ export async function results(): Promise<void> {
   await outbox.result(value)
 }
 
-export async function waiting(): Promise<void> {
+export async function waiting(notes: Stub<NotesApi>): Promise<void> {
   const note = notes.create({ title: "Plan" })
   const awaited = await note
   // What await gives is the Intent, never the value.
@@ -100,7 +98,7 @@ export async function waiting(): Promise<void> {
   note.title = "other"
 }
 
-export function stubs(): void {
+export function stubs(outbox: Outbox, ref: SturdyRef): void {
   const made = outbox.stub<NotesApi>(ref, { name: "notes" })
   expectType<Equal<typeof made, Stub<NotesApi>>>()
   // @ts-expect-error a ref has a secret
@@ -114,3 +112,13 @@ export function referable(): void {
   const wrong: Referable<string> = 7
   void wrong
 }
+
+test("what the types allow is what can be recorded", async () => {
+  await using dir = tempDir()
+  const outbox = openOutbox(dir.file())
+  outbox.pause()
+  const ref = outbox.newRef("http://notes.example/rpc/share")
+  references(outbox.stub<NotesApi>(ref, { name: "notes" }))
+  expect(outbox.stream("notes").status().recorded).toBe(14)
+  await outbox.close({ flush_ms: 0 })
+})
