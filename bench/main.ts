@@ -62,9 +62,23 @@ async function recordOne(): Promise<Row[]> {
   const ratio = a.ops_per_second / b.ops_per_second
   const more_us = a.p50_us! - b.p50_us!
   return [
-    row("record, one at a time", thousands(a.ops_per_second), thousands(b.ops_per_second), ratio, "≥ 0.7 × raw", ratio >= 0.7),
+    row(
+      "record, one at a time",
+      thousands(a.ops_per_second),
+      thousands(b.ops_per_second),
+      ratio,
+      "≥ 0.7 × raw",
+      ratio >= 0.7,
+    ),
     row("… p50", `${a.p50_us!.toFixed(1)} µs`, `${b.p50_us!.toFixed(1)} µs`, more_us, "≤ raw + 10 µs", more_us <= 10),
-    row("… p99", `${a.p99_us!.toFixed(1)} µs`, `${b.p99_us!.toFixed(1)} µs`, a.p99_us! / b.p99_us!, "≤ 100 µs", a.p99_us! <= 100),
+    row(
+      "… p99",
+      `${a.p99_us!.toFixed(1)} µs`,
+      `${b.p99_us!.toFixed(1)} µs`,
+      a.p99_us! / b.p99_us!,
+      "≤ 100 µs",
+      a.p99_us! <= 100,
+    ),
   ]
 }
 
@@ -72,10 +86,12 @@ async function recordUnits(): Promise<Row[]> {
   const { outbox, record } = quiet("unit.db")
   const raw = rawTable(join(folder, "unit-raw.db"), "normal")
   const unit = () => outbox.unit(() => void Array.from({ length: 100 }, record))
-  const times = (call: () => void): Contender["round"] => async () => {
-    for (let i = 0; i < 100; i++) call()
-    return { ops: 10_000 }
-  }
+  const times =
+    (call: () => void): Contender["round"] =>
+    async () => {
+      for (let i = 0; i < 100; i++) call()
+      return { ops: 10_000 }
+    }
   const found = await measure(
     [
       { name: "raw", round: times(() => raw.many(text, 100)) },
@@ -118,10 +134,28 @@ async function durableCallers(): Promise<Row[]> {
   await outbox.close({ flush_ms: 0 })
   single.close()
   hundred.close()
-  const [a, one, many] = ["sturdy", "one", "hundred"].map((name) => found.get(name)!.ops_per_second) as [number, number, number]
+  const [a, one, many] = ["sturdy", "one", "hundred"].map((name) => found.get(name)!.ops_per_second) as [
+    number,
+    number,
+    number,
+  ]
   return [
-    row("100 callers awaiting durable()", thousands(a), `${thousands(one)} (FULL each)`, a / one, "≥ 50 × raw", a / one >= 50),
-    row("… beside batches of 100", thousands(a), `${thousands(many)} (FULL, 100)`, a / many, "≥ 0.6 × raw", a / many >= 0.6),
+    row(
+      "100 callers awaiting durable()",
+      thousands(a),
+      `${thousands(one)} (FULL each)`,
+      a / one,
+      "≥ 50 × raw",
+      a / one >= 50,
+    ),
+    row(
+      "… beside batches of 100",
+      thousands(a),
+      `${thousands(many)} (FULL, 100)`,
+      a / many,
+      "≥ 0.6 × raw",
+      a / many >= 0.6,
+    ),
   ]
 }
 
@@ -150,7 +184,16 @@ async function drain(): Promise<Row[]> {
     await outbox.close()
   }
   const speed = median(speeds)
-  return [row(`drain ${count.toLocaleString("en")} ops over HTTP`, `${thousands(speed)}, ${posts} POSTs`, "–", NaN, "–", true)]
+  return [
+    row(
+      `drain ${count.toLocaleString("en")} ops over HTTP`,
+      `${thousands(speed)}, ${posts} POSTs`,
+      "–",
+      NaN,
+      "–",
+      true,
+    ),
+  ]
 }
 
 function row(what: string, sturdy: string, raw: string, ratio: number, goal: string, reached: boolean): Row {

@@ -54,7 +54,10 @@ export function flushTargets(streams: Streams): Map<number, number> {
 }
 
 /** The report, once every stream has reached its target or stands; undefined before. */
-export function flushReport(streams: Streams, targets: ReadonlyMap<number, number>): { value: FlushReport } | undefined {
+export function flushReport(
+  streams: Streams,
+  targets: ReadonlyMap<number, number>,
+): { value: FlushReport } | undefined {
   const blocked: FlushReport["blocked"] = []
   for (const [stream_id, target] of targets) {
     const row = streams.get(stream_id)

@@ -100,7 +100,7 @@ export class Outbox implements AsyncDisposable {
     this.#seams = seams
     this.#ulid = ulidFactory(seams.clock, seams.random)
     this.#streams = new Streams(connection)
-    this.#recorder = new Recorder(connection, this.#streams, options.outboxBytesMax ?? limit.outbox_bytes_max)
+    this.#recorder = new Recorder(connection, options.outboxBytesMax ?? limit.outbox_bytes_max)
     this.#knowledge = new Knowledge(connection, this.#streams)
     this.#durability = chooseDurability(connection)
     this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
@@ -124,10 +124,12 @@ export class Outbox implements AsyncDisposable {
           min_ms: options.retryDelayMsMin ?? limit.retry_delay_ms_min,
           max_ms: options.retryDelayMsMax ?? limit.retry_delay_ms_max,
         },
+        changed: () => this.#waiting.changed(),
       },
       this.#streams,
       lease,
       () => this.#changed(),
+      (cause) => this.#waiting.fail(brokenError(cause)),
     )
     this.#wake(0)
   }
@@ -336,7 +338,7 @@ export class Outbox implements AsyncDisposable {
     this.#assertOpen()
     this.#streams.recordRemoval(stream_id)
     this.#durability.mark()
-    this.#wake(0)
+    if (!this.#closing) this.#flusher.hurry(stream_id)
   }
 
   #wake(delay_ms: number): void {
@@ -362,4 +364,14 @@ export class Outbox implements AsyncDisposable {
   #assertOpen(): void {
     if (this.#closing) throw new SturdyError("closed", "the outbox is closed", "Open it again with openOutbox.")
   }
+}
+
+function brokenError(cause: unknown): SturdyError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new SturdyError(
+    "flusher_stopped",
+    `the flusher met a bug and stopped: ${message}`,
+    "Nothing is lost: recording goes on, and the next process sends. Please report the bug with its cause.",
+    { cause },
+  )
 }

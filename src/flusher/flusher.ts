@@ -31,6 +31,8 @@ export class Flusher {
     readonly lease: Lease,
     /** Called after anything may have changed: waiters look again. */
     readonly changed: () => void,
+    /** Called when a bug stopped the flusher for good: nobody may wait for it any longer. */
+    readonly broken: (cause: unknown) => void,
   ) {}
 
   /** There may be something to send: look after `delay_ms`. Cheap; the earliest wish wins. */
@@ -48,6 +50,12 @@ export class Flusher {
       },
       false,
     )
+  }
+
+  /** The stream has something that should not wait for its backoff. A Retry-After is waited for all the same. */
+  hurry(stream_id: number): void {
+    this.#running.get(stream_id)?.hurry()
+    this.wake(0)
   }
 
   pause(reason: string): void {
@@ -164,6 +172,7 @@ export class Flusher {
     this.#stopped = true
     this.#stopStreams()
     this.#giveBack()
+    this.broken(error)
   }
 
   #report(error: unknown): void {

@@ -31,6 +31,8 @@ export interface StreamFlusherParts {
   events: Events
   headers: () => Record<string, string>
   backoff: BackoffBounds
+  /** Called after each settlement: waiters look again. */
+  changed: () => void
 }
 
 /** The attempt failed; the next is due after the delay. */
@@ -48,6 +50,8 @@ export class StreamFlusher {
   readonly #abort = new AbortController()
   #pause: Pause | undefined
   #rested = false
+  /** The server asked for the pause that is on. */
+  #asked = false
 
   constructor(
     readonly stream_id: number,
@@ -86,6 +90,11 @@ export class StreamFlusher {
     this.#on("stop")
     this.#pause?.end()
     this.#abort.abort(new Error("stopped"))
+  }
+
+  /** Ends the wait for the next attempt, unless the server asked for it. */
+  hurry(): void {
+    if (!this.#asked) this.#pause?.end()
   }
 
   #on(event: Event): void {
@@ -165,6 +174,7 @@ export class StreamFlusher {
     const settled = this.#local(() => this.parts.settler.settle(this.term, this.stream_id, settlement))
     if (!settled) return this.#on("stop")
     this.#announce(stream, settled, verdict)
+    this.parts.changed()
     if (fault) throw new AttemptFailed(fault, delay_ms ?? 0)
     this.#on(verdict.next.go === "block" ? "refused" : verdict.next.go === "closed" ? "removed" : "settled")
   }
@@ -184,7 +194,11 @@ export class StreamFlusher {
     this.#rested = true
     if (!first || next_attempt_at === null) return
     const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), limit.retry_after_ms_max)
-    if (left > 0) await this.#sleep(left)
+    if (left <= 0) return
+    // Which kind of wait it was is not stored: it may be the server's.
+    this.#asked = true
+    await this.#sleep(left)
+    this.#asked = false
   }
 
   async #wait(error: Error): Promise<void> {
@@ -193,7 +207,9 @@ export class StreamFlusher {
     // Told to stop while the attempt ran: nobody will make the next.
     if (this.#abort.signal.aborted) throw new AbortError("stopped")
     this.#on("failed")
+    this.#asked = error.fault.retry_after_ms !== undefined
     await this.#sleep(error.delay_ms)
+    this.#asked = false
     this.#on("due")
     if (this.#state === "stopped") throw new AbortError("stopped")
   }

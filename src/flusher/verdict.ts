@@ -122,9 +122,10 @@ function applyGrant(patch: StreamPatch, grant: GrantFacts): void {
   patch.probing = 0
   patch.service_id = grant.service_id
   patch.epoch = grant.epoch
-  patch.batch_ops_max = grant.limits.batch_ops_max
-  patch.batch_bytes_max = grant.limits.batch_bytes_max
-  patch.op_bytes_max = grant.limits.op_bytes_max
+  // Below the contract's floors a grant has no say: ops that were recorded within them could never be sent.
+  patch.batch_ops_max = Math.max(grant.limits.batch_ops_max, limit.batch_ops_floor)
+  patch.batch_bytes_max = Math.max(grant.limits.batch_bytes_max, limit.batch_bytes_floor)
+  patch.op_bytes_max = Math.max(grant.limits.op_bytes_max, limit.op_bytes_floor)
 }
 
 function removalNext(stream: StreamRow, answer: Answer<{ removed: true }>): Next {

@@ -1,6 +1,6 @@
 /**
  * What happens in an outbox, as typed events. The library never logs: a host listens and decides. A listener that
- * throws is reported to nobody else: it cannot stop a flush.
+ * throws is told as `fault`: it cannot stop a flush.
  */
 import type { Block } from "../flusher/block.ts"
 
@@ -27,7 +27,7 @@ export interface OutboxEvents {
   drained: Of
   removed: Of
   lease: { held: boolean; term: number }
-  /** A bug or a storage fault stopped the flusher for now. */
+  /** A bug, a storage fault that stopped the flusher for now, or a listener that threw. */
   fault: { message: string; cause: unknown }
 }
 
@@ -49,9 +49,9 @@ export class Events {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {
         ;(listener as Listener<Name>)(event)
-      } catch (error) {
-        // The listener's own problem, made visible as an unhandled rejection of its own.
-        void Promise.reject(error)
+      } catch (cause) {
+        // The listener's own problem: it must neither stop a flush nor end the process. Whoever listens for faults hears it.
+        if (name !== "fault") this.emit("fault", { message: `a listener of "${name}" threw: ${cause}`, cause })
       }
     }
   }

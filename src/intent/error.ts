@@ -26,6 +26,7 @@ export const errorTable = {
   op_superseded: { retriable: false, exit: 1 },
   op_discarded: { retriable: false, exit: 1 },
   closed: { retriable: false, exit: 1 },
+  flusher_stopped: { retriable: false, exit: 1 },
   already_open: { retriable: false, exit: 1 },
   busy: { retriable: true, exit: 1 },
   disk_full: { retriable: true, exit: 3 },

@@ -2,6 +2,7 @@
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite"
 import { closeSync, mkdirSync, openSync } from "node:fs"
 import { dirname } from "node:path"
+import { SturdyError } from "../intent/error.ts"
 import { busy_timeout_ms, wal_bytes_max } from "../intent/limit.ts"
 import { type Sql, SqlBusyError, type SqlEngine, sqlPort } from "./sql-port.ts"
 
@@ -19,6 +20,7 @@ export function openShareServiceFile(file: string): SqlFile {
   try {
     // The timeout first: with WAL first, 60 of 90 simultaneous opens failed with SQLITE_BUSY.
     db.run(`PRAGMA busy_timeout = ${busy_timeout_ms}`)
+    refuseOther(db, file)
     db.run("PRAGMA journal_mode = WAL")
     // An Ack is a promise for ever, so it must survive power loss.
     db.run("PRAGMA synchronous = FULL")
@@ -30,6 +32,23 @@ export function openShareServiceFile(file: string): SqlFile {
   }
   const close = () => db.close()
   return { ...sqlPort(new BunEngine(db)), close, [Symbol.dispose]: close }
+}
+
+/** A database with tables of somebody else's is not ours to take over: mount the service in it with `sql` instead. */
+function refuseOther(db: Database, file: string): void {
+  const { tables } = db.query("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number }
+  if (tables === 0 || isShareService(db)) return
+  throw new SturdyError(
+    "database_not_outbox",
+    `${file} is a database of something else, not a share service's`,
+    "Name another file; nothing was written to this one.",
+  )
+}
+
+function isShareService(db: Database): boolean {
+  const ours = ["schema_version", "service", "share", "capability"]
+  const found = db.query("SELECT name FROM sqlite_schema WHERE type = 'table'").all() as { name: string }[]
+  return ours.every((name) => found.some((table) => table.name === name))
 }
 
 function createPrivately(file: string): void {

@@ -124,7 +124,10 @@ function renamed(op: NewOp, standIns: Map<string, string>): NewOp {
     ...op,
     depends_on: op.depends_on.map(name),
     references: op.references.map(name),
-    args: op.references.reduce((args, op_id) => args.replaceAll(`["$ref","${op_id}"`, `["$ref","${name(op_id)}"`), op.args),
+    args: op.references.reduce(
+      (args, op_id) => args.replaceAll(`["$ref","${op_id}"`, `["$ref","${name(op_id)}"`),
+      op.args,
+    ),
     ...(op.target && { target: [name(op.target[0]), ...op.target.slice(1)] as NewOp["target"] & {} }),
   }
 }

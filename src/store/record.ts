@@ -14,7 +14,7 @@ import type { Connection } from "./connection.ts"
 import { idBlob, idsToBlob } from "./id-blob.ts"
 import { wireOp, type NewOp } from "./new-op.ts"
 import { Quota } from "./quota.ts"
-import { endSeq, localSeq, type StreamRow, type Streams } from "./stream.ts"
+import { endSeq, localSeq, type StreamRow } from "./stream.ts"
 
 export interface RecordedOp {
   /** The op that stands for what was asked: an earlier one if it was captured before or did not change. */
@@ -43,7 +43,6 @@ export class Recorder {
 
   constructor(
     readonly connection: Connection,
-    readonly streams: Streams,
     outbox_bytes_max: number,
   ) {
     const { db } = connection

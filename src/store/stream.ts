@@ -163,7 +163,7 @@ export class Streams {
     const { db, seams } = this.connection
     this.connection.transact("record removal", () => {
       db.query(
-        `update sturdy_stream set time_removal = ?, attempts = 0, next_attempt_at = null, block = null
+        `update sturdy_stream set time_removal = ?, block = null
          where stream_id = ? and time_removal is null`,
       ).run(seams.clock.now(), stream_id)
     })

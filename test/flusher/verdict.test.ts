@@ -174,16 +174,24 @@ describe("a grant", () => {
   })
 
   test("is learned: service, epoch and limits", () => {
-    const { patch } = verdictOf({ stream: { granted: 0, service_id: null }, grant: value({ ...grant, epoch: 4 }) })
+    const limits = { batch_ops_max: 1_000, batch_bytes_max: 2_000_000, op_bytes_max: 300_000 }
+    const { patch } = verdictOf({
+      stream: { granted: 0, service_id: null },
+      grant: value({ ...grant, epoch: 4, limits }),
+    })
     expect(patch).toEqual({
       granted: 1,
       probing: 0,
       service_id: "service_1",
       epoch: 4,
-      batch_ops_max: 100,
-      batch_bytes_max: 1024,
-      op_bytes_max: 512,
+      ...limits,
     })
+  })
+
+  test("below the contract's floors has no say: what was recorded within them must be sendable", () => {
+    const limits = { batch_ops_max: 1, batch_bytes_max: 1, op_bytes_max: 1 }
+    const { patch } = verdictOf({ stream: {}, grant: value({ ...grant, limits }) })
+    expect(patch).toMatchObject({ batch_ops_max: 100, batch_bytes_max: 1_048_576, op_bytes_max: 262_144 })
   })
 
   test.each([
