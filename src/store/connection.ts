@@ -113,7 +113,10 @@ export class Connection {
       this.db.run("release sturdy")
       return result
     } catch (error) {
-      if (this.db.inTransaction) this.db.run("rollback to sturdy; release sturdy")
+      if (this.db.inTransaction) {
+        this.db.run("rollback to sturdy")
+        this.db.run("release sturdy")
+      }
       throw storageError(error, doing)
     }
   }

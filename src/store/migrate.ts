@@ -27,7 +27,9 @@ export function migrate(connection: Connection): void {
     const { db, seams } = connection
     const from = readMeta(connection)?.version ?? 0
     for (const migration of migrations.slice(from))
-      for (const statement of migration.sql.split("--> statement-breakpoint")) db.run(statement)
+      for (const statement of migration.sql.split("--> statement-breakpoint"))
+        // Trimmed: Bun 1.3.14 swallows the error of a statement that is followed by anything, a newline too.
+        db.run(statement.trim())
     db.prepare(
       `insert into sturdy_meta (id, outbox_id, version, compatible_version, time_created) values (1, ?, ?, ?, ?)
        on conflict (id) do update set version = excluded.version,

@@ -32,11 +32,14 @@ async function exchange(request: TransportRequest, signal: AbortSignal): Promise
     redirect: "manual",
     signal,
   })
+  const body = await readBody(response)
+  // Bun 1.3.14 ends the body of an aborted request as if it were whole.
+  if (signal.aborted) throw signal.reason
   return {
     status: response.status,
     content_type: response.headers.get("content-type"),
     retry_after: response.headers.get("retry-after"),
-    body: await readBody(response),
+    body,
   }
 }
 

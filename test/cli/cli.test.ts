@@ -1,5 +1,4 @@
 /** The CLI as people and scripts meet it: real processes, what they print, and how they end. */
-import { Database } from "bun:sqlite"
 import {
   chmodSync,
   lstatSync,
@@ -17,6 +16,7 @@ import { fixturePath } from "../opencode/reference.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { expectOneLine } from "./one-line.ts"
 import { cli, lastJson, run } from "./run.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 const recording = fixturePath("short-text", "jsonl")
 const ref = {
@@ -157,7 +157,7 @@ describe("an outbox that is none", () => {
 })
 
 function otherDatabase(file: string): void {
-  using db = new Database(file)
+  using db = new ScopedDatabase(file)
   db.run("create table invoice (id integer primary key, secret text)")
   db.run("insert into invoice values (1, 'x')")
 }
@@ -227,7 +227,7 @@ describe("status and ops", () => {
   test("a stream that stands ends status with 3, and says why and what lifts it", async () => {
     await using dir = tempDir()
     const file = await filledOutbox(dir)
-    using db = new Database(file)
+    using db = new ScopedDatabase(file)
     db.run("update sturdy_stream set block = 'revoked', block_message = 'gone'")
     db.close()
     const { code, out } = await run(["status", "--db", file])
@@ -266,7 +266,7 @@ describe("status and ops", () => {
   test.each(["status", "ops"])("%s never waits for an owner in the middle of a write", async (name) => {
     await using dir = tempDir()
     const file = await filledOutbox(dir)
-    using db = new Database(file)
+    using db = new ScopedDatabase(file)
     db.run("begin immediate")
     db.run("update sturdy_stream set attempts = 9")
     expect((await run([name, "--db", file, "--json"])).code).toBe(0)

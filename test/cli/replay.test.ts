@@ -1,5 +1,4 @@
 /** `sturdy replay` against `sturdy serve`, both as processes. */
-import { Database } from "bun:sqlite"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { describe, expect, test } from "bun:test"
 import { fixturePath } from "../opencode/reference.ts"
@@ -7,6 +6,7 @@ import { tempDir, type TempDir } from "../temp-dir.ts"
 import { startService } from "../torture/service.ts"
 import { expectOneLine } from "./one-line.ts"
 import { cli, lastJson, run, type Ran } from "./run.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 const recording = fixturePath("short-text", "jsonl")
 
@@ -31,7 +31,7 @@ describe("replay", () => {
     await using dir = tempDir()
     await using service = await startService(dir.file("share.db"))
     const first = lastJson((await replay(service.url, dir)).out)
-    using share = new Database(service.file, { readonly: true })
+    using share = new ScopedDatabase(service.file, { readonly: true })
     const applied = () => share.query("select count(*) as n, count(distinct op_id) as ids from applied").get()
     const before = applied()
     expect(lastJson((await replay(service.url, dir)).out)).toEqual(first)
@@ -107,7 +107,7 @@ describe("replay", () => {
       printed.push(await run(["replay", recording, "--server", service.url, "--db", dir.file(), ...json]))
       printed.push(await run(["status", "--db", dir.file(), ...json]), await run(["ops", "--db", dir.file(), ...json]))
     }
-    using db = new Database(dir.file(), { readonly: true })
+    using db = new ScopedDatabase(dir.file(), { readonly: true })
     const secrets = db.query("select secret, writer_id from sturdy_stream").all() as {
       secret: string
       writer_id: string

@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { copyFileSync, fdatasync, renameSync } from "node:fs"
 import { chooseDurability } from "../../src/store/durability.ts"
@@ -6,6 +5,7 @@ import { GroupSync, type Sync } from "../../src/store/group-sync.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { openQuietOutbox, openStore } from "../store/box.ts"
 import { tempDir } from "../temp-dir.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** Group sync on a real file, with a sync that is let go by hand. */
 async function heldBox() {
@@ -197,7 +197,7 @@ describe("durable() elsewhere, by one commit at FULL", () => {
 
   test("writes a frame: a commit that changes nothing would sync nothing", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("pragma journal_mode = wal")
     await using box = openQuietOutbox(db)
     box.notes.record({ method: "put", args: [1] })
@@ -210,7 +210,7 @@ describe("durable() elsewhere, by one commit at FULL", () => {
 
   test("gives the host its own synchronous back", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("pragma journal_mode = wal")
     db.run("pragma synchronous = normal")
     await using box = openQuietOutbox(db)
@@ -225,7 +225,7 @@ describe("durable() elsewhere, by one commit at FULL", () => {
   }))
     test(`refuses a host with ${name}: it survives no power loss`, async () => {
       await using dir = tempDir()
-      using db = new Database(dir.file())
+      using db = new ScopedDatabase(dir.file())
       db.run(`pragma ${pragma}`)
       await using box = openQuietOutbox(db)
       box.notes.record({ method: "put", args: [1] })

@@ -2,7 +2,6 @@
  * A real outbox file, the real share service on a real file, and between them a transport in which a test decides the
  * fate of every POST. Time passes only when the test turns the clock.
  */
-import { Database } from "bun:sqlite"
 import { deserialize, newHttpBatchRpcResponse, type RpcTarget } from "capnweb"
 import { systemRandom } from "../../src/intent/system.ts"
 import type { Random, Seams } from "../../src/intent/seam.ts"
@@ -21,6 +20,7 @@ import { ManualClock } from "../../src/testing/manual-clock.ts"
 import type { Ack, AppendBatch, Refusal } from "../../src/wire/contract.ts"
 import { TransportFault, type TransportRequest, type TransportResponse } from "../../src/wire/transport.ts"
 import { tempDir } from "../temp-dir.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** What becomes of a POST. `deliver` takes it to the service; it may be called more than once, or never. */
 export type Fate = (deliver: () => Promise<TransportResponse>, request: TransportRequest) => Promise<TransportResponse>
@@ -145,12 +145,12 @@ export async function openBox(options: BoxOptions = {}) {
       service = start(file)
     },
     row(name = "s", file = dir.file()): StreamRow {
-      using db = new Database(file, { readonly: true })
+      using db = new ScopedDatabase(file, { readonly: true })
       return db.query("select * from sturdy_stream where name = ?").get(name) as StreamRow
     },
     /** Words of the op_state view, by op_id. */
     state(op_id: string, file = dir.file()): string[] {
-      using db = new Database(file, { readonly: true })
+      using db = new ScopedDatabase(file, { readonly: true })
       return (db.query("select state from op_state where op_id = ?").all(op_id) as { state: string }[]).map(
         (row) => row.state,
       )

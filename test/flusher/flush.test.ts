@@ -1,5 +1,4 @@
 /** The loop of a stream against the real service: what is sent when, what is settled, what stays. */
-import { systemRandom } from "../../src/intent/system.ts"
 import { expect, test } from "bun:test"
 import type { OutboxEvents } from "../../src/inspect/event.ts"
 import type { Outbox } from "../../src/outbox.ts"
@@ -112,7 +111,7 @@ test("while an answer is awaited nothing else is sent on the stream", async () =
 
 test("what is recorded while a batch fails does not join it: a frozen batch keeps its ops", async () => {
   // The delay before the retry is drawn: late enough for the second op to be recorded before it.
-  await using box = await openBox({ random: { ...systemRandom, fraction: () => 0.9 } })
+  await using box = await openBox({ random: fixedRandom(0.9) })
   const outbox = box.open()
   const stream = box.stream(outbox)
   box.fates.push(fail("refused"))

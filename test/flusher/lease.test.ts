@@ -1,12 +1,12 @@
 /** Several processes on one outbox file: all record, one sends. */
-import { Database } from "bun:sqlite"
 import { expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { fail, openBox, record, type Box } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 function lease(box: Box) {
-  using db = new Database(box.dir.file(), { readonly: true })
+  using db = new ScopedDatabase(box.dir.file(), { readonly: true })
   return db.query("select term, owner, time_expires, pid from sturdy_lease").get() as {
     term: number
     owner: string
@@ -17,7 +17,7 @@ function lease(box: Box) {
 
 /** Somebody else holds the lease, until then. */
 function heldBy(box: Box, holder: { host: string; pid: number; expires_in_ms: number }) {
-  using db = new Database(box.dir.file())
+  using db = new ScopedDatabase(box.dir.file())
   db.run(
     `insert into sturdy_lease (id, term, owner, host, boot_id, pid, pid_started, time_expires)
      values (1, 7, 'somebody_else_0000', ?1, ?2, ?3, '1', ?4)

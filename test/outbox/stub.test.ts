@@ -1,5 +1,4 @@
 /** The stub, units and intents against the real service. */
-import { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { inspect } from "node:util"
 import { SturdyError } from "../../src/intent/error.ts"
@@ -8,6 +7,7 @@ import { type Methods, Rejection } from "../../src/service/index.ts"
 import { fail, openBox, record } from "../flusher/box.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 interface Note {
   id: string
@@ -92,7 +92,7 @@ describe("the stub", () => {
     const again = it.box.open()
     await it.box.run(again.flush())
     expect(it.box.state(op_id)).toEqual(["acked"])
-    using db = new Database(it.box.dir.file(), { readonly: true })
+    using db = new ScopedDatabase(it.box.dir.file(), { readonly: true })
     const { result } = db.query("select result from sturdy_result order by seq desc").get() as { result: string }
     expect(JSON.parse(result)).toStartWith("Plan+note_")
   })
@@ -401,7 +401,7 @@ describe("events", () => {
 describe("in the host's own database", () => {
   test("the host's write and the op commit together, and roll back together", async () => {
     await using dir = tempDir()
-    using database = new Database(dir.file("host.db"))
+    using database = new ScopedDatabase(dir.file("host.db"))
     database.run("create table note (title text)")
     await using outbox = openOutbox({ database })
     outbox.pause()

@@ -1,4 +1,4 @@
-import { Database } from "bun:sqlite"
+import type { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { copyFileSync } from "node:fs"
@@ -10,6 +10,7 @@ import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
 import { openQuietOutbox, openStore, seamsOf } from "./box.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 const big = { args: ["x".repeat(100_000)] }
 
@@ -85,7 +86,7 @@ describe("a COMMIT that throws", () => {
 
   test("for a deferred foreign key of the host is a SturdyError, indeterminate, and leaves no transaction open", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("pragma foreign_keys = on")
     db.run("create table page (id integer primary key)")
     db.run("create table line (page integer references page deferrable initially deferred)")
@@ -123,7 +124,7 @@ describe("a transaction", () => {
   test("takes the write lock at its beginning, so that it cannot fail with BUSY_SNAPSHOT after a read", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    using other = new Database(dir.file())
+    using other = new ScopedDatabase(dir.file())
     const outcome = store.connection.transact("test", () => {
       store.count("sturdy_op")
       // With a deferred transaction this write would succeed, and ours after it would fail.
@@ -200,7 +201,7 @@ describe("checkpoints", () => {
     const checkpoints = new Checkpoints(store.connection, chooseDurability(store.connection))
     store.record(...Array.from({ length: 100 }, () => ({ args: ["x".repeat(20_000)] })))
     store.db.run("delete from sturdy_op")
-    using other = new Database(dir.file())
+    using other = new ScopedDatabase(dir.file())
     other.run("begin immediate")
     checkpoints.written(1)
     store.clock.turn(limit.checkpoint_idle_ms)

@@ -4,6 +4,7 @@ import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
 import { openQuietOutbox, openStore } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** A host with its own table, and the outbox in the same database. */
 async function hostBox() {
@@ -109,7 +110,7 @@ describe("in the host's database", () => {
 
   test("nothing is frozen, settled or leased while the host's transaction is open", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     const store = openStore(db)
     const term = store.term()
     db.run("begin")
@@ -138,7 +139,7 @@ describe("in the host's database", () => {
 
   test("the host's pragmas and its mark stay as they are", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("pragma application_id = 77")
     db.run("pragma user_version = 5")
     const pragmas = ["journal_mode", "synchronous", "busy_timeout", "application_id", "user_version", "auto_vacuum"]
@@ -155,7 +156,7 @@ describe("in the host's database", () => {
   test("the mark of a host stays when its database is opened as a file", async () => {
     await using dir = tempDir()
     {
-      using db = new Database(dir.file())
+      using db = new ScopedDatabase(dir.file())
       db.run("pragma application_id = 77")
       openStore(db).close()
     }
@@ -165,7 +166,7 @@ describe("in the host's database", () => {
 
   test("closing leaves the host's handle open", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     {
       await using _box = openQuietOutbox(db)
     }
@@ -174,7 +175,7 @@ describe("in the host's database", () => {
 
   test("a lock of another connection ends in busy within the limit, having written nothing", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("pragma journal_mode = wal")
     const clock = new (class extends ManualClock {
       // The lock is waited for by this clock: each look lets some time pass.
@@ -184,7 +185,7 @@ describe("in the host's database", () => {
       }
     })()
     const store = openStore(db, { clock })
-    using other = new Database(dir.file())
+    using other = new ScopedDatabase(dir.file())
     other.run("begin immediate")
     expect(errorOf(() => store.record({}))).toMatchObject({ code: "busy", retriable: true, indeterminate: false })
     other.run("rollback")

@@ -6,6 +6,7 @@ import { openOutbox, type RecordInput, type SturdyRef } from "../../src/index.ts
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
 import { openQuietOutbox, ref } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** What a caller without types may pass. */
 const anything = (value: unknown) => value as never
@@ -236,7 +237,7 @@ describe("openOutbox refuses", () => {
   test("a host's database that may only be read", async () => {
     await using dir = tempDir()
     new Database(dir.file()).close()
-    using db = new Database(dir.file(), { readonly: true })
+    using db = new ScopedDatabase(dir.file(), { readonly: true })
     expect(errorOf(() => openOutbox({ database: db })).code).toBe("database_unopenable")
   })
 })

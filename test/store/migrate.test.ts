@@ -1,15 +1,15 @@
-import { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { migrations } from "../../src/store/migration.gen.ts"
 import { openStore } from "./box.ts"
 import { tempDir } from "../temp-dir.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 const root = join(import.meta.dir, "../..")
 
 function schemaOf(path: string): string {
-  using db = new Database(path, { readonly: true })
+  using db = new ScopedDatabase(path, { readonly: true })
   const rows = db
     .query<{ sql: string }, []>("select sql from sqlite_schema where sql is not null order by type, name")
     .all()
@@ -61,7 +61,7 @@ describe("migrations", () => {
 
   test("roll back whole when one statement fails, and then go on where they were", async () => {
     await using dir = tempDir()
-    using db = new Database(dir.file())
+    using db = new ScopedDatabase(dir.file())
     db.run("create table sturdy_stream (in_the_way)")
     expect(() => openStore(db)).toThrow("sturdy_stream")
     expect(db.query("select name from sqlite_schema where name <> 'sturdy_stream'").all()).toEqual([])

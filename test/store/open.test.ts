@@ -21,6 +21,7 @@ import { openOutbox } from "../../src/outbox.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { openQuietOutbox, openStore } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** sha256 of every file of a directory, but for the shared index, which holds lock marks and nothing of its own. */
 function hashes(dir: TempDir): Record<string, string> {
@@ -148,7 +149,7 @@ const broken: Record<string, [code: string, make: (dir: TempDir) => void]> = {
   "another application's database": [
     "database_not_outbox",
     (dir) => {
-      using db = new Database(dir.file())
+      using db = new ScopedDatabase(dir.file())
       db.run("create table diary (entry text)")
     },
   ],
@@ -160,7 +161,7 @@ const broken: Record<string, [code: string, make: (dir: TempDir) => void]> = {
     "database_newer",
     (dir) => {
       anOutbox(dir)
-      using db = new Database(dir.file())
+      using db = new ScopedDatabase(dir.file())
       db.run("update sturdy_meta set version = 99, compatible_version = 99")
     },
   ],

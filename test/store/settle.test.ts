@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import { isUlid, ulidFromBytes } from "../../src/intent/ulid.ts"
 import { ulidText } from "../../src/store/ulid-text.ts"
-import { Database } from "bun:sqlite"
 import fc from "fast-check"
 import { tempDir } from "../temp-dir.ts"
 import { openStore, settlementOf } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 describe("freezing", () => {
   test("makes whole batches of at most 100 ops and gives the rest to the next window", async () => {
@@ -178,7 +178,7 @@ describe("the view op_state says", () => {
   })
 
   test("the op_id as the real ULID, for any 16 bytes", () => {
-    using db = new Database(":memory:")
+    using db = new ScopedDatabase(":memory:")
     const select = db.query<{ text: string }, [Uint8Array]>(`select ${ulidText("id")} as text from (select ?1 as id)`)
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {

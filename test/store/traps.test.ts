@@ -34,7 +34,7 @@
  *  fallback where fdatasync is not enough ........... durable.test.ts, "elsewhere"
  *  real drives, kernels after EIO, macOS, Windows ... not here: a model cannot show them
  */
-import { Database } from "bun:sqlite"
+import type { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { readFileSync, statSync } from "node:fs"
 import * as limit from "../../src/intent/limit.ts"
@@ -42,6 +42,7 @@ import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
 import { openQuietOutbox, openStore, ref } from "./box.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 const pragma = (db: Database, name: string) =>
   Object.values(db.query<Record<string, unknown>, []>(`pragma ${name}`).get()!)[0]
@@ -76,7 +77,7 @@ describe("trap 7: a lock held by another process", () => {
     })()
     using store = openStore(dir.file(), { clock })
     store.db.run("pragma busy_timeout = 0")
-    using other = new Database(dir.file())
+    using other = new ScopedDatabase(dir.file())
     other.run("begin immediate")
     looks = 0
     expect(errorOf(() => store.record({}))).toMatchObject({ code: "busy", retriable: true, indeterminate: false })

@@ -2,7 +2,7 @@
  * One round: `replay` is killed (SIGKILL) at random moments, the service once, then one run goes undisturbed. What must
  * be true then is what an undisturbed run makes true.
  */
-import { Database } from "bun:sqlite"
+import type { Database } from "bun:sqlite"
 import { existsSync } from "node:fs"
 import { readStatus } from "../../src/inspect/status.ts"
 import { openDatabaseForReading } from "../../src/store/database.ts"
@@ -11,6 +11,7 @@ import { fixturePath, readFinal, withoutShare, type RecordingName } from "../ope
 import { tempDir } from "../temp-dir.ts"
 import { seeded } from "./seeded.ts"
 import { startService, type ServiceProcess } from "./service.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 
 /** How the outbox stood when a process was killed. */
 export type Moment = "before the first op" | "recording" | "sending" | "all settled"
@@ -176,14 +177,14 @@ function differences(expected: Outcome, got: Outcome): string[] {
 
 /** Looked up in the files of both ends: an op has one effect, and what counts as applied here was applied there. */
 async function wrongAtService(service: ServiceProcess, outbox: string): Promise<string[]> {
-  using share = new Database(service.file, { readonly: true })
+  using share = new ScopedDatabase(service.file, { readonly: true })
   const { effects, ids } = share
     .query("select count(*) as effects, count(distinct op_id) as ids from applied")
     .get() as {
     effects: number
     ids: number
   }
-  using local = openDatabaseForReading(outbox)
+  const local = openDatabaseForReading(outbox)
   const counts = readStatus(local).streams
   const settled = local
     .query(
@@ -193,6 +194,7 @@ async function wrongAtService(service: ServiceProcess, outbox: string): Promise<
          and not exists (select 1 from sturdy_dead_letter d where d.seq = op.seq)`,
     )
     .get() as { n: number }
+  local.close()
   return [
     ...(effects === ids ? [] : [`${effects} effects of ${ids} ops`]),
     ...(effects === settled.n

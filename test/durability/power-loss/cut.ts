@@ -1,11 +1,11 @@
 /** One power cut after another: build the model, run the child under it, open what is left, count what is missing. */
-import { Database } from "bun:sqlite"
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { SturdyError } from "../../../src/intent/error.ts"
 import { openQuietOutbox } from "../../store/box.ts"
 import { tempDir } from "../../temp-dir.ts"
 import { seededRandom } from "./seeded-random.ts"
+import { ScopedDatabase } from "../../scoped-database.ts"
 
 /** `record` acknowledges when record returns, `other` syncs another file: both must lose, or the model sees nothing. */
 export type Mode = "durable" | "record" | "other"
@@ -122,7 +122,7 @@ async function opsIn(file: string): Promise<Set<number> | string> {
     return error instanceof SturdyError ? error.code : String(error)
   }
   if (!existsSync(file)) return "missing"
-  using db = new Database(file, { readonly: true })
+  using db = new ScopedDatabase(file, { readonly: true })
   const { integrity_check } = db.query("pragma integrity_check").get() as { integrity_check: string }
   if (integrity_check !== "ok") return integrity_check
   const rows = db.query<{ args: string }, []>("select args from sturdy_op").all()
