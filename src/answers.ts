@@ -1,9 +1,11 @@
-/** What callers of `result` and `flush` are told, looked up in the outbox each time something was settled. */
+/** What callers of `result` and `flush` wait for and are told, looked up in the outbox whenever something was settled. */
 import { decodeValue } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
+import type { Clock } from "./intent/seam.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Knowledge } from "./store/knowledge.ts"
 import type { Streams } from "./store/stream.ts"
+import { Waiting } from "./waiting.ts"
 
 export interface FlushReport {
   /** Every op recorded before the call is settled. */
@@ -12,8 +14,63 @@ export interface FlushReport {
   blocked: { stream: string; reason: string; message: string }[]
 }
 
+export class Answers {
+  readonly #waiting: Waiting
+
+  constructor(
+    readonly knowledge: Knowledge,
+    readonly streams: Streams,
+    readonly clock: Clock,
+  ) {
+    this.#waiting = new Waiting(clock)
+  }
+
+  /** Somebody waits. */
+  get awaited(): boolean {
+    return this.#waiting.any
+  }
+
+  /** Something may have been settled. */
+  changed(): void {
+    this.#waiting.changed()
+  }
+
+  /** Nobody may wait any longer. */
+  fail(error: Error): void {
+    this.#waiting.fail(error)
+  }
+
+  async result<T>(op: IntentOp): Promise<T> {
+    if (!op.want_result)
+      throw new SturdyError(
+        "invalid_argument",
+        `${op.method} (${op.op_id}) was recorded without wantResult`,
+        "Record it with wantResult, or through a stub.",
+      )
+    return this.#waiting.until(() => resultOf(this.knowledge, this.streams, op) as { value: T } | undefined)
+  }
+
+  /** The report on all that is recorded by now. */
+  flush(): Promise<FlushReport> {
+    const targets = flushTargets(this.streams)
+    return this.#waiting.until(() => flushReport(this.streams, targets))
+  }
+
+  /** The same, as far as `limit_ms` goes: resolves when it is there, or will not be in time. */
+  async flushFor(limit_ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.clock.timer(limit_ms, resolve, true)
+    this.flush().then(
+      () => resolve(),
+      () => resolve(),
+    )
+    await promise
+    timer.cancel()
+  }
+}
+
 /** The result of the op; undefined while it is pending. @throws SturdyError if there will be none. */
-export function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): { value: unknown } | undefined {
+function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): { value: unknown } | undefined {
   const found = knowledge.stateOf(streams.get(op.stream_id), op.op_id, op.seq)
   const name = `${op.method} (${op.op_id})`
   switch (found?.state) {
@@ -49,15 +106,12 @@ export function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): 
 }
 
 /** Where each stream's queue ends now: what a flush waits for. */
-export function flushTargets(streams: Streams): Map<number, number> {
+function flushTargets(streams: Streams): Map<number, number> {
   return new Map(streams.all().map((row) => [row.stream_id, streams.lastSeq(row)]))
 }
 
 /** The report, once every stream has reached its target or stands; undefined before. */
-export function flushReport(
-  streams: Streams,
-  targets: ReadonlyMap<number, number>,
-): { value: FlushReport } | undefined {
+function flushReport(streams: Streams, targets: ReadonlyMap<number, number>): { value: FlushReport } | undefined {
   const blocked: FlushReport["blocked"] = []
   for (const [stream_id, target] of targets) {
     const row = streams.get(stream_id)

@@ -1,6 +1,6 @@
 /**
- * Intents as the host holds them: opaque, not thenable, and whatever is read from one is a reference to that property
- * of its result. What they stand for is kept aside, where only Sturdy can read it.
+ * Intents and stubs as the host holds them. An Intent is opaque, not thenable, and whatever is read from one is a
+ * reference to that property of its result. What it stands for is kept aside, where only Sturdy can read it.
  */
 import { SturdyError } from "./intent/error.ts"
 import type { Reference } from "./intent/reference.ts"
@@ -48,6 +48,25 @@ interface Meaning {
   path: (string | number)[]
 }
 
+/** What the language itself asks any object for: no methods of an API. */
+const lookedAt: ReadonlySet<string> = new Set(["then", "toJSON", "toString", "valueOf", "constructor"])
+
+/** The methods of an API, each a call of `record`. */
+export function stubOf<Api>(record: (method: string, args: unknown[]) => Intent): Stub<Api> {
+  const methods = new Map<string, (...args: unknown[]) => Intent>()
+  return new Proxy(Object.create(null) as Stub<Api>, {
+    get(_, method) {
+      // Not thenable: a stub may be returned from an async function. Nor is a call recorded by looking at it.
+      if (typeof method === "symbol" || lookedAt.has(method)) return undefined
+      const known = methods.get(method)
+      if (known) return known
+      const call = (...args: unknown[]) => record(method, args)
+      methods.set(method, call)
+      return call
+    },
+  })
+}
+
 const meanings = new WeakMap<object, Meaning>()
 
 const inspect = Symbol.for("nodejs.util.inspect.custom")
@@ -90,6 +109,13 @@ export function referenceIn(outbox: object, stream_id: number): (value: object) 
       )
     return { op_id: meaning.op.op_id, path: meaning.path }
   }
+}
+
+/** The op behind an Intent of this outbox. @throws SturdyError `invalid_argument`. */
+export function ownOp(outbox: object, intent: object): IntentOp {
+  const op = intentOp(intent)
+  if (op?.outbox === outbox) return op
+  throw new SturdyError("invalid_argument", "not an Intent of this outbox", "Pass what record or a stub returned.")
 }
 
 export function intentOp(intent: object): IntentOp | undefined {

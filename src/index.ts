@@ -1,7 +1,8 @@
 /**
  * Sturdy: durable, replayable op intents for Cap'n Web. What a program imports; no logic here.
  */
-export { openOutbox, type Outbox, type OutboxOptions } from "./outbox.ts"
+export { openOutbox, type Outbox } from "./outbox.ts"
+export type { OutboxOptions } from "./options.ts"
 export type { FlushReport } from "./answers.ts"
 export type { RecordInput, Stream, StreamStatus } from "./stream.ts"
 export type { Intent, Referable, Stub } from "./handle.ts"

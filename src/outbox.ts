@@ -5,48 +5,27 @@ import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
 import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
-import { flushReport, flushTargets, resultOf, type FlushReport } from "./answers.ts"
+import { Answers, type FlushReport } from "./answers.ts"
 import { Flusher } from "./flusher/flusher.ts"
-import { intentOp, type Intent, type IntentOp, type Stub } from "./handle.ts"
+import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
 import { Events, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { Checkpoints } from "./store/checkpoint.ts"
-import { openDatabaseFile, useHostDatabase, type OpenDatabase } from "./store/database.ts"
+import { openDatabase, type OpenDatabase } from "./store/database.ts"
 import { chooseDurability, type Durability } from "./store/durability.ts"
 import { Freezer } from "./store/freeze.ts"
 import { Knowledge } from "./store/knowledge.ts"
 import { Lease } from "./store/lease.ts"
+import { storedBytes } from "./store/new-op.ts"
 import { processIdentity } from "./store/process-identity.ts"
-import { checkName, checkRef } from "./ref.ts"
+import type { OutboxOptions } from "./options.ts"
+import { checkName, checkRef, newRef } from "./ref.ts"
 import { Recorder, type RecordedOp } from "./store/record.ts"
 import { Settler } from "./store/settle.ts"
 import { Streams, type StreamRow, type SturdyRef } from "./store/stream.ts"
 import { Stream } from "./stream.ts"
 import { Units, type UnitEntry } from "./units.ts"
-import { Waiting } from "./waiting.ts"
 import { httpTransport } from "./wire/http.ts"
-import type { Transport } from "./wire/transport.ts"
-
-/** What the language itself asks any object for: no methods of an API. */
-const lookedAt: ReadonlySet<string> = new Set(["then", "toJSON", "toString", "valueOf", "constructor"])
-
-export interface OutboxOptions {
-  /** Headers of every attempt, e.g. a gateway's key. Called once per attempt. */
-  headers?: () => Record<string, string>
-  /** Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. @default 1 GiB */
-  outboxBytesMax?: number
-  /** How long the first op of a batch waits for others, in ms. @default 50 */
-  lingerMs?: number
-  /** Bounds of the backoff, in ms. @default 500 and 60,000 */
-  retryDelayMsMin?: number
-  retryDelayMsMax?: number
-  /** How long another process waits for one that died on another host, in ms. @default 10,000 */
-  leaseMs?: number
-  /** Network, for tests and simulators. */
-  transport?: Transport
-  /** Time, randomness and crash points, for tests and simulators. */
-  seams?: Seams
-}
 
 /**
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
@@ -57,23 +36,13 @@ export interface OutboxOptions {
  */
 export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
   const seams = options.seams ?? systemSeams
-  const open = openWhere(where, seams)
+  const open = openDatabase(where, seams)
   try {
     return new Outbox(open, seams, options)
   } catch (error) {
     open.close()
     throw error
   }
-}
-
-function openWhere(where: string | { database: Database }, seams: Seams): OpenDatabase {
-  if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams)
-  if (typeof where === "object" && where?.database) return useHostDatabase(where.database, seams)
-  throw new SturdyError(
-    "invalid_argument",
-    "openOutbox needs a file name, or { database } with a Database of bun:sqlite",
-    'For example openOutbox("notes.db").',
-  )
 }
 
 export class Outbox implements AsyncDisposable {
@@ -83,11 +52,10 @@ export class Outbox implements AsyncDisposable {
   readonly #events = new Events()
   readonly #streams: Streams
   readonly #recorder: Recorder
-  readonly #knowledge: Knowledge
   readonly #durability: Durability
   readonly #checkpoints: Checkpoints | undefined
   readonly #flusher: Flusher
-  readonly #waiting: Waiting
+  readonly #answers: Answers
   readonly #linger_ms: number
   readonly #units: Units
   #sinceWake = 0
@@ -101,10 +69,10 @@ export class Outbox implements AsyncDisposable {
     this.#ulid = ulidFactory(seams.clock, seams.random)
     this.#streams = new Streams(connection)
     this.#recorder = new Recorder(connection, options.outboxBytesMax ?? limit.outbox_bytes_max)
-    this.#knowledge = new Knowledge(connection, this.#streams)
+    const knowledge = new Knowledge(connection, this.#streams)
     this.#durability = chooseDurability(connection)
     this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
-    this.#waiting = new Waiting(seams.clock)
+    this.#answers = new Answers(knowledge, this.#streams, seams.clock)
     this.#units = new Units(this.#recorder, this.#streams, (stream_id, entries, recorded) =>
       this.#written(stream_id, entries, recorded),
     )
@@ -115,7 +83,8 @@ export class Outbox implements AsyncDisposable {
       {
         freezer: new Freezer(connection, this.#streams, lease, this.#ulid),
         settler: new Settler(connection, this.#streams, lease),
-        knowledge: this.#knowledge,
+        knowledge,
+        streams: this.#streams,
         transport: options.transport ?? httpTransport(seams.clock),
         seams,
         events: this.#events,
@@ -124,12 +93,11 @@ export class Outbox implements AsyncDisposable {
           min_ms: options.retryDelayMsMin ?? limit.retry_delay_ms_min,
           max_ms: options.retryDelayMsMax ?? limit.retry_delay_ms_max,
         },
-        changed: () => this.#waiting.changed(),
+        changed: () => this.#answers.changed(),
       },
-      this.#streams,
       lease,
       () => this.#changed(),
-      (cause) => this.#waiting.fail(brokenError(cause)),
+      (error) => this.#answers.fail(error),
     )
     this.#wake(0)
   }
@@ -151,41 +119,29 @@ export class Outbox implements AsyncDisposable {
     checkRef(name, ref)
     const row = this.#streams.open(name, ref, options.create?.session_id)
     if (row.session_id !== null && row.granted === 0) this.#wake(this.#linger_ms)
-    return this.#handle(row)
+    return this.#streamOf(row)
   }
 
   findStream(name: string): Stream | undefined {
     this.#assertOpen()
     const row = this.#streams.find(name)
-    return row && this.#handle(row)
+    return row && this.#streamOf(row)
   }
 
   streams(): Stream[] {
     this.#assertOpen()
-    return this.#streams.all().map((row) => this.#handle(row))
+    return this.#streams.all().map((row) => this.#streamOf(row))
   }
 
   /** A fresh ref for a share at this service: random id and secret, stored once a stream is opened with it. */
   newRef(service: string): SturdyRef {
-    const { random } = this.#seams
-    return { service, share_id: randomId(random, 128), secret: randomId(random, 256) }
+    return newRef(service, this.#seams.random)
   }
 
   /** The methods of an API as recorded calls, each with its result wanted. The stream's name is the share_id unless given. */
   stub<Api>(ref: SturdyRef, options: { name?: string; create?: { session_id: string } } = {}): Stub<Api> {
     const stream = this.stream(options.name ?? ref.share_id, ref, options)
-    const methods = new Map<string, (...args: unknown[]) => Intent>()
-    return new Proxy(Object.create(null) as Stub<Api>, {
-      get(_, method) {
-        // Not thenable: a stub may be returned from an async function. Nor is a call recorded by looking at it.
-        if (typeof method === "symbol" || lookedAt.has(method)) return undefined
-        const known = methods.get(method)
-        if (known) return known
-        const call = (...args: unknown[]) => stream.record({ method, args, wantResult: true })
-        methods.set(method, call)
-        return call
-      },
-    })
+    return stubOf<Api>((method, args) => stream.record({ method, args, wantResult: true }))
   }
 
   /**
@@ -212,7 +168,8 @@ export class Outbox implements AsyncDisposable {
 
   /** The idempotency key under which the call is known here, at the server and in the CLI. */
   opId(intent: Intent): string {
-    return this.#opOf(intent).op_id
+    this.#assertOpen()
+    return ownOp(this, intent).op_id
   }
 
   /**
@@ -222,15 +179,10 @@ export class Outbox implements AsyncDisposable {
    *   an op that was recorded without `wantResult`.
    */
   async result<T>(intent: Intent<T>): Promise<T> {
-    const op = this.#opOf(intent)
-    if (!op.want_result)
-      throw new SturdyError(
-        "invalid_argument",
-        `${op.method} (${op.op_id}) was recorded without wantResult`,
-        "Record it with wantResult, or through a stub.",
-      )
+    this.#assertOpen()
+    const op = ownOp(this, intent)
     this.#wake(0)
-    return this.#waiting.until(() => resultOf(this.#knowledge, this.#streams, op) as { value: T } | undefined)
+    return this.#answers.result(op)
   }
 
   /**
@@ -239,9 +191,8 @@ export class Outbox implements AsyncDisposable {
    */
   async flush(): Promise<FlushReport> {
     this.#assertOpen()
-    const targets = flushTargets(this.#streams)
     this.#wake(0)
-    return this.#waiting.until(() => flushReport(this.#streams, targets))
+    return this.#answers.flush()
   }
 
   /** Resolves when every op recorded until now survives power loss. @throws SturdyError `sync_failed`, `database_unsafe`. */
@@ -278,9 +229,12 @@ export class Outbox implements AsyncDisposable {
   }
 
   async #close(flush_ms: number): Promise<void> {
-    if (flush_ms > 0 && this.#streams.withWork().length > 0) await this.#flushFor(flush_ms)
+    if (flush_ms > 0 && this.#streams.withWork().length > 0) {
+      this.#flusher.wake(0)
+      await this.#answers.flushFor(flush_ms)
+    }
     await this.#flusher.stop()
-    this.#waiting.fail(
+    this.#answers.fail(
       new SturdyError("closed", "the outbox was closed", "What is pending is sent by the next process."),
     )
     this.#checkpoints?.close()
@@ -288,40 +242,24 @@ export class Outbox implements AsyncDisposable {
     this.#open.close()
   }
 
-  #flushFor(flush_ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = this.#seams.clock.timer(flush_ms, resolve, true)
-    const targets = flushTargets(this.#streams)
-    this.#flusher.wake(0)
-    this.#waiting
-      .until(() => flushReport(this.#streams, targets))
-      .then(
-        () => resolve(),
-        () => resolve(),
-      )
-    return promise.finally(() => timer.cancel())
-  }
-
-  #handle(row: StreamRow): Stream {
+  #streamOf(row: StreamRow): Stream {
     return new Stream(row, {
       outbox: this,
       streams: this.#streams,
       ulid: this.#ulid,
       clock: this.#seams.clock,
-      submit: (stream_id, op, intent) => this.#submit({ stream_id, op, intent }),
+      submit: (stream_id, op, intent) => {
+        this.#assertOpen()
+        this.#units.submit({ stream_id, op, intent })
+      },
       remove: (stream_id) => this.#remove(stream_id),
     })
-  }
-
-  #submit(entry: UnitEntry): void {
-    this.#assertOpen()
-    this.#units.submit(entry)
   }
 
   #written(stream_id: number, entries: readonly UnitEntry[], recorded: readonly RecordedOp[]): void {
     // Also if an earlier op stands for all of them: that one may be another process's, and not synced yet.
     this.#durability.mark()
-    this.#checkpoints?.written(entries.reduce((sum, { op }) => sum + op.args.length + 200, 0))
+    this.#checkpoints?.written(entries.reduce((sum, { op }) => sum + storedBytes(op), 0))
     const written = recorded.filter((op) => op.seq !== undefined)
     if (written.length === 0) return
     this.#sinceWake += written.length
@@ -349,29 +287,12 @@ export class Outbox implements AsyncDisposable {
 
   #changed(): void {
     this.#checkpoints?.look()
-    this.#waiting.changed()
+    this.#answers.changed()
     // Somebody waits for what another process may do: look again by and by.
-    if (this.#waiting.any) this.#flusher.wake(limit.poll_ms)
-  }
-
-  #opOf(intent: Intent): IntentOp {
-    this.#assertOpen()
-    const op = intentOp(intent)
-    if (op?.outbox === this) return op
-    throw new SturdyError("invalid_argument", "not an Intent of this outbox", "Pass what record or a stub returned.")
+    if (this.#answers.awaited) this.#flusher.wake(limit.poll_ms)
   }
 
   #assertOpen(): void {
     if (this.#closing) throw new SturdyError("closed", "the outbox is closed", "Open it again with openOutbox.")
   }
-}
-
-function brokenError(cause: unknown): SturdyError {
-  const message = cause instanceof Error ? cause.message : String(cause)
-  return new SturdyError(
-    "flusher_stopped",
-    `the flusher met a bug and stopped: ${message}`,
-    "Nothing is lost: recording goes on, and the next process sends. Please report the bug with its cause.",
-    { cause },
-  )
 }

@@ -1,8 +1,14 @@
-/** Refs and names as a host passes them: checked at the door, and a secret is never repeated in an error. */
+/** Refs, and names as a host passes them: checked at the door, and a secret is never repeated in an error. */
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
-import { isId } from "./intent/ulid.ts"
+import type { Random } from "./intent/seam.ts"
+import { isId, randomId } from "./intent/ulid.ts"
 import type { SturdyRef } from "./store/stream.ts"
+
+/** A ref for a share that is not there yet: nobody else can know its id or its secret. */
+export function newRef(service: string, random: Random): SturdyRef {
+  return { service, share_id: randomId(random, 128), secret: randomId(random, 256) }
+}
 
 /** @throws SturdyError `invalid_argument` */
 export function checkRef(name: string, ref: SturdyRef): void {

@@ -9,22 +9,30 @@ import { nameProblem } from "./ref.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
 
+/**
+ * One call to record. An adapter that turns events into ops keeps no state of its own: what it needs to know of earlier
+ * events it asks for with `captureId`, `dependsOnKeys`, `onlyIfChanged`, `endsKeys` and `stale`, which are decided in the
+ * recording transaction (ARCHITECTURE.md, "Recording events").
+ */
 export interface RecordInput {
   method: string
   args: readonly unknown[]
-  /** Names what the op is a state of: an op with the same key that was not sent yet is replaced by this one. */
+  /**
+   * Names what the op is a state of. The last op with the same key is replaced by this one if it was not sent yet,
+   * nothing depends on it, and neither is one of several ops of a unit.
+   */
   key?: string
   /** Identity of the host's event: recorded once per stream, whatever happens; the same again returns the first op. */
   captureId?: string
   /** Ops that must be decided before this one; those whose results are arguments are added. */
   dependsOn?: readonly (Intent | string)[]
-  /** Depend on the first op recorded with each of these keys and `onlyIfChanged`, where there is one. */
+  /** Depend on the first op of each of these keys, of those recorded with `onlyIfChanged`, where there is one. */
   dependsOnKeys?: readonly string[]
-  /** Record nothing if method and args equal those of the last op recorded with the key and this option. */
+  /** Remember this op as the latest of its key, and record nothing if it says the same as the latest before it. */
   onlyIfChanged?: boolean
-  /** Keys beginning with this are over: what comes under them next counts as changed. */
+  /** Keys beginning with this are over and forgotten, e.g. `message/7/`: what comes under them next is changed, and first. */
   endsKeys?: string
-  /** Note the captureId, record nothing: newer state of the key is recorded already. */
+  /** Record nothing, note the captureId: the event came late, newer state of the key is recorded already. */
   stale?: boolean
   /** Bring the result back, for `outbox.result`. */
   wantResult?: boolean
@@ -75,7 +83,7 @@ export class Stream {
   }
 
   /**
-   * Records one op intent and wakes the flusher. On disk when it returns (survives kill -9; `outbox.durable()` for power
+   * Records one op intent and wakes the flusher. Committed when it returns (survives kill -9; `outbox.durable()` for power
    * loss). Arguments are serialized at once. Inside `outbox.unit` it is written with the unit.
    *
    * @throws SturdyError `invalid_argument`, `args_unsupported`, `reference_foreign`, `reference_superseded`,

@@ -1,5 +1,6 @@
 /** Units being written: the calls of one body, or of one call outside of any, in one transaction. */
 import { SturdyError } from "./intent/error.ts"
+import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Bookmark } from "./store/capture.ts"
 import type { NewOp } from "./store/new-op.ts"
@@ -71,7 +72,7 @@ export class Units {
 }
 
 function refusePromise(value: unknown): void {
-  if (typeof value !== "object" || value === null || !("then" in value) || typeof value.then !== "function") return
+  if (!isThenable(value)) return
   throw new SturdyError(
     "invalid_argument",
     "the body of a unit returned a promise; nothing was written",

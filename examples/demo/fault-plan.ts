@@ -1,4 +1,5 @@
 /** What goes wrong when: the same seed, the same plan. Moments are fractions of the playback, so any speed has all of them. */
+import { mulberry32 } from "../../src/testing/mulberry32.ts"
 
 export const faultKinds = {
   service_killed: { lane: "service", times: 4, text: "SIGKILL the service" },
@@ -27,7 +28,7 @@ const first_at = 0.04
 const last_at = 0.97
 
 export function faultPlan(seed: number): Fault[] {
-  const random = seeded(seed)
+  const random = mulberry32(seed)
   const kinds = (Object.keys(faultKinds) as FaultKind[]).flatMap((kind) => Array(faultKinds[kind].times).fill(kind))
   const slot = (last_at - first_at) / kinds.length
   return shuffled(kinds as FaultKind[], random).map((kind, index) => ({
@@ -43,15 +44,4 @@ function shuffled<T>(items: T[], random: () => number): T[] {
     .map((item) => ({ item, rank: random() }))
     .toSorted((a, b) => a.rank - b.rank)
     .map(({ item }) => item)
-}
-
-/** mulberry32: 32 bits of state are plenty for a plan. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    const mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    const again = mixed ^ (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61))
-    return ((again ^ (again >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -1,9 +1,7 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
-import { readOps } from "../inspect/ops.ts"
+import { opStates, readOps } from "../inspect/ops.ts"
 import { openDatabaseForReading } from "../store/database.ts"
 import { type Command, dbOption, note, numberOption, print, printJson, textOption, UsageError } from "./command.ts"
-
-const states = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"]
 
 export const ops: Command = {
   name: "ops",
@@ -15,7 +13,7 @@ reads.
 
   --db FILE       the outbox (default: STURDY_DB)
   --stream NAME   of this stream only
-  --state STATE   ${states.join(", ")}
+  --state STATE   ${opStates.join(", ")}
   --limit N       at most N ops (default 100)
   --after PLACE   the next page: the place that the page before ended with
   --json          one op per line`,
@@ -28,9 +26,10 @@ reads.
   },
   positionals: 0,
   async run(input) {
-    const state = textOption(input, "state")
-    if (state !== undefined && !states.includes(state))
-      throw new UsageError(`--state must be one of ${states.join(", ")}, got ${state}`, ops)
+    const wanted = textOption(input, "state")
+    const state = opStates.find((state) => state === wanted)
+    if (wanted !== undefined && !state)
+      throw new UsageError(`--state must be one of ${opStates.join(", ")}, got ${wanted}`, ops)
     const stream = textOption(input, "stream")
     const after = numberOption(ops, input, "after", { min: 0, max: Number.MAX_SAFE_INTEGER })
     const limit = numberOption(ops, input, "limit", { min: 1, max: 100_000 }) ?? 100

@@ -6,7 +6,6 @@ import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Timer } from "../intent/seam.ts"
 import type { Lease } from "../store/lease.ts"
-import type { Streams } from "../store/stream.ts"
 import { Slots } from "./slots.ts"
 import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
 
@@ -27,12 +26,11 @@ export class Flusher {
 
   constructor(
     readonly parts: StreamFlusherParts,
-    readonly streams: Streams,
     readonly lease: Lease,
     /** Called after anything may have changed: waiters look again. */
     readonly changed: () => void,
     /** Called when a bug stopped the flusher for good: nobody may wait for it any longer. */
-    readonly broken: (cause: unknown) => void,
+    readonly broken: (error: SturdyError) => void,
   ) {}
 
   /** There may be something to send: look after `delay_ms`. Cheap; the earliest wish wins. */
@@ -80,7 +78,7 @@ export class Flusher {
   #look(): void {
     if (this.#stopped || this.#paused.size > 0) return
     try {
-      const due = this.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
+      const due = this.parts.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
       if (due.length > 0 && this.#haveLease()) for (const stream_id of due) this.#start(stream_id)
       if (this.#running.size === 0) this.#giveBack()
       this.changed()
@@ -172,11 +170,23 @@ export class Flusher {
     this.#stopped = true
     this.#stopStreams()
     this.#giveBack()
-    this.broken(error)
+    this.broken(brokenError(error))
   }
 
   #report(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error)
-    this.parts.events.emit("fault", { message, cause: error })
+    this.parts.events.emit("fault", { message: messageOf(error), cause: error })
   }
+}
+
+function brokenError(cause: unknown): SturdyError {
+  return new SturdyError(
+    "flusher_stopped",
+    `the flusher met a bug and stopped: ${messageOf(cause)}`,
+    "Nothing is lost: recording goes on, and the next process sends. Please report the bug with its cause.",
+    { cause },
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -12,20 +12,20 @@ import type { Events } from "../inspect/event.ts"
 import type { Shipment, Freezer } from "../store/freeze.ts"
 import type { Knowledge } from "../store/knowledge.ts"
 import type { Settler } from "../store/settle.ts"
-import type { StreamRow } from "../store/stream.ts"
-import { sendPost } from "../wire/session.ts"
+import type { StreamRow, Streams } from "../store/stream.ts"
+import { sendPost, type Post } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
 import { blockHints } from "./block.ts"
 import { Pause } from "./pause.ts"
 import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
-import { judge, postFor, settlementOf, type AttemptFault, type Verdict } from "./verdict.ts"
-import type { Post } from "../wire/session.ts"
+import { failedAttempts, judge, postFor, settlementOf, type AttemptFault, type Verdict } from "./verdict.ts"
 
 export interface StreamFlusherParts {
   freezer: Freezer
   settler: Settler
   knowledge: Knowledge
+  streams: Streams
   transport: Transport
   seams: Seams
   events: Events
@@ -64,10 +64,6 @@ export class StreamFlusher {
   /** It stopped by itself. */
   get lostLease(): boolean {
     return this.#state === "stopped" && !this.#abort.signal.aborted
-  }
-
-  get state(): State {
-    return this.#state
   }
 
   /** Runs until there is nothing to do, or nothing can be done now. Never rejects but for a bug. */
@@ -161,14 +157,13 @@ export class StreamFlusher {
 
   /** A removal was recorded while the POST was out: what blocks the batches does not stop it. */
   #overtaken(post: Post, next: Verdict["next"]): boolean {
-    return next.go === "block" && !post.remove && this.parts.knowledge.streams.get(this.stream_id).time_removal !== null
+    return next.go === "block" && !post.remove && this.parts.streams.get(this.stream_id).time_removal !== null
   }
 
   #settle(stream: StreamRow, verdict: Verdict): void {
     const { clock } = this.parts.seams
     const fault = verdict.next.go === "retry" ? verdict.next.fault : undefined
-    const attempts = verdict.acked.length > 0 ? 1 : stream.attempts + 1
-    const delay_ms = fault && this.#delay(fault, attempts)
+    const delay_ms = fault && this.#delay(fault, failedAttempts(verdict, stream))
     const now = clock.now()
     const settlement = settlementOf(verdict, stream, now, delay_ms === undefined ? undefined : now + delay_ms)
     const settled = this.#local(() => this.parts.settler.settle(this.term, this.stream_id, settlement))
@@ -189,7 +184,7 @@ export class StreamFlusher {
    * silence a stream for long.
    */
   async #sleepUntilDue(): Promise<void> {
-    const { next_attempt_at } = this.parts.knowledge.streams.get(this.stream_id)
+    const { next_attempt_at } = this.parts.streams.get(this.stream_id)
     const first = !this.#rested
     this.#rested = true
     if (!first || next_attempt_at === null) return

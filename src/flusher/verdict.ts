@@ -222,6 +222,11 @@ function blocked(reason: Block["reason"], message: string): Next {
   return { go: "block", block: { reason, message } }
 }
 
+/** Attempts that failed in a row, this one included: one that settled something begins a new row. */
+export function failedAttempts({ acked }: Verdict, stream: StreamRow): number {
+  return acked.length > 0 ? 1 : stream.attempts + 1
+}
+
 /** The settlement of a verdict. `retry_at`: when the next attempt is due, if it failed. */
 export function settlementOf(
   verdict: Verdict,
@@ -230,10 +235,9 @@ export function settlementOf(
   retry_at: number | undefined,
 ): Settlement {
   const { acked, reset, twin, next } = verdict
-  const progress = acked.length > 0 || reset !== undefined || next.go === "on" || next.go === "closed"
   const patch: StreamPatch = { ...verdict.patch, attempts: 0, next_attempt_at: null, last_error: null }
   if (next.go === "retry") {
-    patch.attempts = progress ? 1 : stream.attempts + 1
+    patch.attempts = failedAttempts(verdict, stream)
     patch.next_attempt_at = retry_at ?? null
     patch.last_error = next.fault.code
   }

@@ -19,7 +19,6 @@ export interface OutboxEvents {
   /** An attempt failed; the next is due then (wall clock, ms). */
   failed: Of & { code: string; message: string; attempts: number; next_attempt_at: number }
   blocked: Of & Block & { hint: string }
-  unblocked: Of & { reason: string }
   /** The register's head is unknown here: this outbox, or a copy of it, was restored or copied. */
   twin: Of
   /** The service lost acknowledged data: retained ops were made pending again. */

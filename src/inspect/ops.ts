@@ -4,14 +4,18 @@ import { and, asc, eq, gt, sql } from "drizzle-orm"
 import { drizzle } from "drizzle-orm/bun-sqlite"
 import { OpTable, StreamTable } from "../store/schema.sql.ts"
 import { idsFromBlob } from "../store/id-blob.ts"
+import { localSeq } from "../store/stream.ts"
 import { ulidText } from "../store/ulid-text.ts"
+
+export const opStates = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"] as const
+type OpState = (typeof opStates)[number]
 
 export interface OpSummary {
   op_id: string
   stream: string
   /** Place in the stream, from 1. */
   seq: number
-  state: "pending" | "in_flight" | "acked" | "superseded" | "failed" | "discarded"
+  state: OpState
   method: string
   key: string | null
   depends_on: string[]
@@ -27,14 +31,14 @@ export interface OpsPage {
 
 export interface OpsFilter {
   stream?: string
-  state?: string
+  state?: OpState
   /** Global place after which to begin: `next` of the page before. */
   after?: number
   limit: number
 }
 
 // The same rule as the view op_state, joined by place instead of by id.
-const state = sql<OpSummary["state"]>`case
+const state = sql<OpState>`case
   when ${OpTable.seq} > ${StreamTable.cursor} and ${StreamTable.time_closed} is not null then 'discarded'
   when ${OpTable.seq} > ${StreamTable.frozen_seq} then 'pending'
   when ${OpTable.seq} > ${StreamTable.cursor} then 'in_flight'
@@ -61,7 +65,7 @@ export function readOps(db: Database, filter: OpsFilter): OpsPage {
       and(
         gt(OpTable.seq, filter.after ?? 0),
         filter.stream === undefined ? undefined : eq(StreamTable.name, filter.stream),
-        filter.state === undefined ? undefined : eq(state, filter.state as OpSummary["state"]),
+        filter.state === undefined ? undefined : eq(state, filter.state),
       ),
     )
     .orderBy(asc(OpTable.seq))
@@ -69,7 +73,7 @@ export function readOps(db: Database, filter: OpsFilter): OpsPage {
     .all()
   const ops = rows.map(({ place, depends_on, ...row }) => ({
     ...row,
-    seq: place % 2 ** 32,
+    seq: localSeq(place),
     depends_on: depends_on ? idsFromBlob(depends_on) : [],
   }))
   return { ops, next: rows.length === filter.limit ? rows.at(-1)!.place : null }

@@ -41,7 +41,6 @@ export const errorTable = {
   database_unsafe: { retriable: false, exit: 1 },
   sync_failed: { retriable: false, exit: 1 },
   recording_malformed: { retriable: false, exit: 1 },
-  service_unreachable: { retriable: true, exit: 1 },
 } as const satisfies Record<string, { retriable: boolean; exit: 1 | 2 | 3 }>
 
 export type SturdyErrorCode = keyof typeof errorTable

@@ -18,10 +18,25 @@ export type UlidFactory = () => string
 
 /** Ascending within one factory, also when the clock stands still or goes back. */
 export function ulidFactory(clock: Clock, random: Random): UlidFactory {
-  // Above this the package cannot increment ("Incorrectly encoded string").
-  const next = monotonicFactory(() => Math.min(random.fraction(), 0.999))
+  const next = monotonicFactory(strongFraction(random))
   // A falsy seed makes the package read the system clock.
   return () => next(Math.max(1, clock.now()))
+}
+
+/** Bytes drawn at once: a ULID of a new millisecond takes 16. */
+const pool_bytes = 256
+
+/** The package asks for a fraction per character. From strong bytes: op_ids must not be guessed by whoever may append. */
+function strongFraction(random: Random): () => number {
+  let pool = random.bytes(pool_bytes)
+  let used = 0
+  return () => {
+    if (used === pool.length) {
+      pool = random.bytes(pool_bytes)
+      used = 0
+    }
+    return pool[used++]! / 256
+  }
 }
 
 const valueOf = new Uint8Array(128)

@@ -19,7 +19,7 @@ export interface BusEvent {
  */
 const id_pattern = /^[!-.0-~]{1,200}$/
 
-export function isId(value: unknown): value is string {
+export function isOpencodeId(value: unknown): value is string {
   return typeof value === "string" && id_pattern.test(value)
 }
 
@@ -30,7 +30,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 /** The id at a dotted path in the event's properties, `info.id`. @throws SturdyError `recording_malformed`. */
 export function idAt(event: BusEvent, path: string): string {
   const value = valueAt(event, path)
-  if (isId(value)) return value
+  if (isOpencodeId(value)) return value
   throw malformedEvent(event, `properties.${path}`, value === undefined ? "is missing" : "is not an id")
 }
 
@@ -56,7 +56,7 @@ function valueAt(event: BusEvent, path: string): unknown {
 
 /** Names the event and the path of the field in it, never a value: payloads are private. */
 export function malformedEvent(event: BusEvent, path: string, problem: string): SturdyError {
-  const id = isId(event.id) ? event.id : "without an id"
+  const id = isOpencodeId(event.id) ? event.id : "without an id"
   return new SturdyError(
     "recording_malformed",
     `${event.type} ${id}: ${path} ${problem}`,

@@ -24,7 +24,7 @@
  * Depends on: a put of a part → the first put of its message → the first put of its session. Removals depend on
  * nothing: they must go through even if the put that they undo was rejected.
  */
-import { type BusEvent, arrayAt, idAt, isId, isRecord, malformedEvent, recordAt } from "./event.ts"
+import { type BusEvent, arrayAt, idAt, isOpencodeId, isRecord, malformedEvent, recordAt } from "./event.ts"
 
 export type TurnState = "streaming" | "completed" | "failed" | "aborted" | "interrupted"
 
@@ -72,11 +72,11 @@ export function mapEvent(event: BusEvent): Mapped {
       return { kind: "removed", session_id: idAt(event, "sessionID") }
   }
   const session_id = isRecord(event.properties) ? event.properties.sessionID : undefined
-  return isId(session_id) ? { kind: "ops", session_id, ops: [] } : { kind: "ignored" }
+  return isOpencodeId(session_id) ? { kind: "ops", session_id, ops: [] } : { kind: "ignored" }
 }
 
 function unit(event: BusEvent, ...ops: Omit<MappedOp, "captureId" | "onlyIfChanged">[]): Mapped {
-  if (!isId(event.id)) throw malformedEvent(event, "id", "is not an id")
+  if (!isOpencodeId(event.id)) throw malformedEvent(event, "id", "is not an id")
   return {
     kind: "ops",
     session_id: idAt(event, "sessionID"),

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { SturdyError } from "../intent/error.ts"
 import { op_bytes_max } from "../intent/limit.ts"
-import { type BusEvent, isId, isRecord } from "./event.ts"
+import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 
 /** Far above any event that can be recorded as an op: a file without line ends must not fill the memory. */
 const line_bytes_max = 8 * op_bytes_max
@@ -57,7 +57,7 @@ export function parseRecordingLine(text: string): BusEvent {
   const line = parseJson(text)
   if (!isRecord(line) || !isRecord(line.event)) throw malformed(`not a recorded event: no object "event"`)
   const { id, type, properties } = line.event
-  if (!isId(id)) throw malformed("event.id is not an id", "event.id")
+  if (!isOpencodeId(id)) throw malformed("event.id is not an id", "event.id")
   if (typeof type !== "string" || type === "") throw malformed("event.type is not a name", "event.type")
   if (!isRecord(properties)) throw malformed(`event.properties of ${id} is not an object`, "event.properties")
   return { id, type, properties }

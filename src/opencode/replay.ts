@@ -3,8 +3,7 @@
  * stopped, without doubling: a bookmark per recording, and the event ids where the bookmark does not fit.
  */
 import { systemClock } from "../intent/system.ts"
-import type { Outbox } from "../outbox.ts"
-import type { Bookmark } from "../store/capture.ts"
+import type { Bookmark, Outbox } from "../index.ts"
 import { CapturedPlaces } from "./captured-places.ts"
 import { mapEvent } from "./map-event.ts"
 import { atLine, readRecording, recordingSource, type RecordedEvent } from "./recording.ts"

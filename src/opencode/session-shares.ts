@@ -3,9 +3,7 @@
  * What a host's events become here is written before the call returns.
  */
 import { SturdyError } from "../intent/error.ts"
-import type { Bookmark } from "../store/capture.ts"
-import type { Outbox } from "../outbox.ts"
-import type { Stream } from "../stream.ts"
+import type { Bookmark, Outbox, Stream } from "../index.ts"
 import type { Mapped, MappedOp } from "./map-event.ts"
 
 export class SessionShares {

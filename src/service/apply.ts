@@ -1,12 +1,13 @@
 /** One op that was never decided before: its dependencies, its args, its handler, in a savepoint of its own. */
 import { serialize } from "capnweb"
 import type { WireOp } from "../intent/op.ts"
+import { isThenable } from "../intent/thenable.ts"
 import type { Access } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { Rejection } from "./handler.ts"
 import { type Effect, type OpLog, undefinedResult } from "./op-log.ts"
 import { resolveArgs } from "./resolve.ts"
-import { isThenable, type Sql } from "./sql-port.ts"
+import type { Sql } from "./sql-port.ts"
 
 /** Applies the op or rejects it. Throws only what is unexpected: then the whole batch is rolled back. */
 export function applyOp(core: Core, log: OpLog, access: Access, op: WireOp, time: number): Rejection | undefined {

@@ -2,6 +2,7 @@
  * Deciding a batch: five rules, the first that fits, in one transaction, synchronously from check to commit. Nothing
  * is decided by a clock, by `batch_id`, or by a number alone. Source of the rules: ARCHITECTURE.md, "Deciding a batch".
  */
+import type { Register } from "../intent/base.ts"
 import type { WireOp } from "../intent/op.ts"
 import type { Ack, AppendBatch, Refusal } from "../wire/contract.ts"
 import { applyOp } from "./apply.ts"
@@ -10,7 +11,7 @@ import { type Access, type Bound, check, isDenial } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { readBatch } from "./envelope.ts"
 import { busy_retry_ms } from "./limit.ts"
-import { contentHash, OpLog, type Outcome, type Register } from "./op-log.ts"
+import { contentHash, OpLog, type Outcome } from "./op-log.ts"
 import { SqlBusyError } from "./sql-port.ts"
 
 /** Decides a batch, says again how it was decided, or refuses it. What it throws rolled everything back. */

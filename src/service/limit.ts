@@ -16,6 +16,11 @@ export const post_lines_max = 10_000
 /** UTF-16 code units of a rejection's message, a label, an audit detail. */
 export const message_length_max = 1_000
 
+/** Results are kept this long; afterwards a reference to one is rejected `result_expired`. */
+export const result_retention_ms = 30 * 24 * 3_600_000
+/** Entries of a page of `readShare` and `auditLog`. */
+export const page_max = 1_000
+
 /** What a client waits at least after `busy`: longer than any transaction of ours. */
 export const busy_retry_ms = 250
 

@@ -1,15 +1,10 @@
 /** What one share remembers of its ops: outcomes for its whole life, effects by position, registers by writer. */
 import { createHash } from "node:crypto"
-import { result_retention_ms } from "../intent/limit.ts"
+import type { Register } from "../intent/base.ts"
 import { contentOf, type WireOp } from "../intent/op.ts"
 import { ulidFromBytes, ulidToBytes } from "../intent/ulid.ts"
-import { purge_ops } from "./limit.ts"
+import { purge_ops, result_retention_ms } from "./limit.ts"
 import type { Sql } from "./sql-port.ts"
-
-export interface Register {
-  cursor: number
-  head_op_id: string | null
-}
 
 export type Outcome =
   | { name: "applied"; position: number; content: Uint8Array }

@@ -1,11 +1,11 @@
 /** Applied ops after a share-wide position: for whoever holds the scope read. */
-import { page_max } from "../intent/limit.ts"
 import { ulidFromBytes } from "../intent/ulid.ts"
 import type { AuditEntry, Codec, SharedOp, SharePage } from "../wire/contract.ts"
 import { readAudit } from "./audit.ts"
 import { type Bound, check, permitted } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { pageInput, parse } from "./input.ts"
+import { page_max } from "./limit.ts"
 import type { Sql } from "./sql-port.ts"
 
 interface AppliedRow {

@@ -13,14 +13,14 @@ import { ShareError } from "./share-error.ts"
 const turns_per_line = 32
 
 export async function answerBatch(lines: string[], target: RpcTarget): Promise<string> {
-  const transport = new BatchTransport(lines)
+  const transport = new LinesTransport(lines)
   const session = new RpcSession(transport, target, { onSendError: publicError })
   await transport.received
   await session.drain()
   return transport.sent.join("\n")
 }
 
-class BatchTransport implements RpcTransport {
+class LinesTransport implements RpcTransport {
   readonly sent: string[] = []
   readonly #lines: string[]
   #next = 0

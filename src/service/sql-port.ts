@@ -4,6 +4,7 @@
  * `true` as the text "true", refuses bigint, takes 100 parameters; every engine commits an async body at its first
  * await). Numbers go into INTEGER columns of STRICT tables only: a Durable Object binds them as REAL.
  */
+import { isThenable } from "../intent/thenable.ts"
 
 export type SqlParam = string | number | boolean | null | Uint8Array
 export type SqlValue = string | number | null | Uint8Array
@@ -69,15 +70,6 @@ export function sqlPort(engine: SqlEngine): Sql {
       })
     },
   }
-}
-
-export function isThenable(value: unknown): boolean {
-  return (
-    value !== null &&
-    (typeof value === "object" || typeof value === "function") &&
-    "then" in value &&
-    typeof value.then === "function"
-  )
 }
 
 function bind(param: SqlParam, index: number): SqlValue {

@@ -7,6 +7,7 @@ import { constants, type Database, type Statement } from "bun:sqlite"
 import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
+import { isThenable } from "../intent/thenable.ts"
 import { sqliteCode, storageError } from "./fault.ts"
 
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
@@ -147,8 +148,4 @@ function commitError(error: unknown, doing: string): unknown {
     "Repeating with the same captureId is safe.",
     { cause: error, indeterminate: true },
   )
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
 }

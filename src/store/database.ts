@@ -43,13 +43,24 @@ export interface OpenDatabase {
   close(): void
 }
 
+/** The outbox's own file, or tables in the host's database. @throws SturdyError `invalid_argument`, and as below. */
+export function openDatabase(where: string | { database: Database }, seams: Seams): OpenDatabase {
+  if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams)
+  if (typeof where === "object" && where?.database) return useHostDatabase(where.database, seams)
+  throw new SturdyError(
+    "invalid_argument",
+    "openOutbox needs a file name, or { database } with a Database of bun:sqlite",
+    'For example openOutbox("notes.db").',
+  )
+}
+
 /**
  * Opens or creates the outbox file. Effect on disk: the folder (0700), the file (0600), its WAL, the schema.
  *
  * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
  *   `database_unopenable`, `already_open`; the file is left as it was.
  */
-export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
+function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
   const file = locate(path)
   if (openFiles.has(file))
     throw new SturdyError(
@@ -88,7 +99,7 @@ export function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
 }
 
 /** Uses the host's handle: our tables beside its own, the host's pragmas, the host's file. Closing stays with the host. */
-export function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
+function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
   if (!(db instanceof Database))
     throw new SturdyError(
       "invalid_argument",
@@ -108,9 +119,8 @@ export function openDatabaseForReading(path: string): Database {
   try {
     const db = openReadOnly(path)
     db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
-    refuseOther(db, path)
-    const known = db.prepare("select 1 from sqlite_schema where name = 'sturdy_meta'").get()
-    if (!known) throw notOutbox(path)
+    const isEmpty = refuseOther(db, path)
+    if (isEmpty) throw notOutbox(path)
     return db
   } catch (error) {
     throw storageError(error, `reading ${path}`)
@@ -251,6 +261,7 @@ function statOf(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false })
 }
 
+/** Never throws: a path below a file is none. */
 function isFile(path: string): boolean {
   try {
     return statSync(path).isFile()

@@ -3,6 +3,7 @@ import type { Statement } from "bun:sqlite"
 import { SturdyError } from "../intent/error.ts"
 import type { WireOp } from "../intent/op.ts"
 import type { Connection } from "./connection.ts"
+import { storedBytes } from "./new-op.ts"
 
 /** Bytes recorded between two looks at the page count. */
 const recheck_bytes = 1024 * 1024
@@ -22,7 +23,7 @@ export class Quota {
   }
 
   check(ops: readonly WireOp[]): void {
-    const bytes = ops.reduce((sum, op) => sum + op.args.length + 200, 0)
+    const bytes = ops.reduce((sum, op) => sum + storedBytes(op), 0)
     this.#headroom -= bytes
     if (this.#headroom > 0) return
     const used = this.#used.get()!.bytes

@@ -31,7 +31,7 @@ type RecordRow = Pick<
 > & { last_seq: number | null }
 
 export class Recorder {
-  readonly candidates: Candidates
+  readonly #candidates: Candidates
   readonly captures: Captures
   readonly #quota: Quota
   readonly #insert: Statement
@@ -46,7 +46,7 @@ export class Recorder {
     outbox_bytes_max: number,
   ) {
     const { db } = connection
-    this.candidates = new Candidates(connection)
+    this.#candidates = new Candidates(connection)
     this.captures = new Captures(connection)
     this.#quota = new Quota(connection, outbox_bytes_max)
     this.#insert = db.prepare(
@@ -74,7 +74,7 @@ export class Recorder {
    */
   record(stream_id: number, unit: readonly NewOp[], bookmark?: Bookmark): RecordedOp[] {
     const { insideHost } = this.connection
-    if (insideHost) this.candidates.forget()
+    if (insideHost) this.#candidates.forget()
     let recorded = false
     try {
       const ops = this.connection.transact(
@@ -86,7 +86,7 @@ export class Recorder {
       return ops
     } finally {
       // What was read in it is not there any more after a rollback, the host's too.
-      if (insideHost || !recorded) this.candidates.forget()
+      if (insideHost || !recorded) this.#candidates.forget()
     }
   }
 
@@ -149,7 +149,7 @@ export class Recorder {
   }
 
   #replace(stream: RecordRow, last_seq: number, op: NewOp) {
-    const older = this.candidates.replaceable(stream, last_seq, op.key!, op.depends_on)
+    const older = this.#candidates.replaceable(stream, last_seq, op.key!, op.depends_on)
     if (!older) return
     this.#replaceOp.run(older.seq)
     this.#insertSuperseded.run(older.seq, idBlob(older.op_id), idBlob(op.op_id))

@@ -11,7 +11,7 @@ import { idBlob } from "./id-blob.ts"
 import type { FrozenBatch } from "./freeze.ts"
 import type { Lease } from "./lease.ts"
 import { Retention } from "./retention.ts"
-import { firstSeq, type StreamRow, type Streams } from "./stream.ts"
+import { type StreamRow, type Streams } from "./stream.ts"
 
 /** A batch that the server decided. An op that is not in `rejected` was applied, now or earlier. */
 export interface AckedBatch {
@@ -147,7 +147,6 @@ export class Settler {
       dead,
     )
     this.#markSettled.run(now, batch.first_seq)
-    assert(batch.last_seq > firstSeq(stream.stream_id), "a batch belongs to its stream")
   }
 
   #bury(seq: number, op: WireOp, refused: { code: string; message: string }, now: number): void {

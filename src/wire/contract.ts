@@ -1,6 +1,6 @@
 /**
- * The wire contract, types only: Cap'n Web over HTTP batch at `/rpc/share`. Both ends compile against this file.
- * Why each rule is as it is: ARCHITECTURE.md, "The wire contract".
+ * The wire contract: Cap'n Web over HTTP batch at `/rpc/share`. Both ends compile against this file.
+ * How a batch is decided: ARCHITECTURE.md, "Deciding a batch".
  */
 import type { RpcTarget } from "capnweb"
 import type { Codec, WireOp } from "../intent/op.ts"

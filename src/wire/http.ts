@@ -37,7 +37,6 @@ async function exchange(request: TransportRequest, signal: AbortSignal): Promise
   if (signal.aborted) throw signal.reason
   return {
     status: response.status,
-    content_type: response.headers.get("content-type"),
     retry_after: response.headers.get("retry-after"),
     body,
   }

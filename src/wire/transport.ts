@@ -15,7 +15,6 @@ export interface TransportRequest {
 
 export interface TransportResponse {
   status: number
-  content_type: string | null
   retry_after: string | null
   body: string
 }
@@ -35,7 +34,6 @@ export type TransportFaultCode =
   | "aborted"
   | "http_status"
   | "redirect"
-  | "not_capnweb"
   | "response_too_large"
   | "answer_missing"
 

@@ -6,7 +6,8 @@ import { deserialize, newHttpBatchRpcResponse, type RpcTarget } from "capnweb"
 import { systemRandom } from "../../src/intent/system.ts"
 import type { Random, Seams } from "../../src/intent/seam.ts"
 import { randomId } from "../../src/intent/ulid.ts"
-import { openOutbox, type Outbox, type OutboxOptions } from "../../src/outbox.ts"
+import type { OutboxOptions } from "../../src/options.ts"
+import { openOutbox, type Outbox } from "../../src/outbox.ts"
 import {
   createShareService,
   type Methods,
@@ -204,7 +205,6 @@ export async function openBox(options: BoxOptions = {}) {
 export async function responseOf(response: Response): Promise<TransportResponse> {
   return {
     status: response.status,
-    content_type: response.headers.get("content-type"),
     retry_after: response.headers.get("retry-after"),
     body: await response.text(),
   }
@@ -242,7 +242,7 @@ export const loseAnswer: Fate = async (deliver) => {
 }
 
 export function status(code: number, retry_after: string | null = null): Fate {
-  return async () => ({ status: code, content_type: null, retry_after, body: "" })
+  return async () => ({ status: code, retry_after, body: "" })
 }
 
 /** A server of the test's own making answers. */

@@ -111,5 +111,5 @@ test("what a killed process left is sent by the next at once, without waiting fo
 
 async function boxTransport(box: Box, body: string) {
   const response = await box.service.fetch(new Request(box.ref.service, { method: "POST", body }))
-  return { status: response.status, content_type: null, retry_after: null, body: await response.text() }
+  return { status: response.status, retry_after: null, body: await response.text() }
 }

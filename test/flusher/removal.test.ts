@@ -1,6 +1,6 @@
 /** Unshare, blocks, lost shares and servers: what a stream does when there is nothing to write to any more. */
 import { expect, test } from "bun:test"
-import { by, fail, fixedRandom, hold, loseAnswer, openBox, record } from "./box.ts"
+import { by, fail, fixedRandom, hold, loseAnswer, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 const created = { creates: true }
@@ -40,6 +40,34 @@ test("a removal whose answer was lost is repeated until it is answered, and noth
   expect(box.sent.map((post) => post.calls.includes("removeShare"))).toEqual([true, true, true])
   await box.turn(300_000, 5_000)
   expect(box.sent).toHaveLength(3)
+})
+
+test("a removal does not wait for the backoff of the batches that it overtakes", async () => {
+  await using box = await openBox({ ...created, random: fixedRandom(0.99) })
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  record(stream, "1")
+  box.always(fail("refused"))
+  await box.turn(120_000, 1_000)
+  const before = box.sent.length
+  box.always(undefined)
+  stream.remove()
+  await box.turn(1)
+  expect(box.sent.slice(before).map((post) => post.calls.includes("removeShare"))).toEqual([true])
+})
+
+test("a removal waits for a Retry-After", async () => {
+  await using box = await openBox(created)
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  record(stream, "1")
+  box.fates.push(status(503, "30"))
+  await box.turn(100)
+  stream.remove()
+  await box.turn(29_000, 1_000)
+  expect(box.sent).toHaveLength(1)
+  await box.run(outbox.flush())
+  expect(box.sent.map((post) => post.calls.includes("removeShare"))).toEqual([false, true])
 })
 
 test("a batch frozen before the removal is not sent after it", async () => {

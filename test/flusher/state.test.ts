@@ -3,12 +3,12 @@ import { events, grid, states, step } from "../../src/flusher/state.ts"
 
 // The grid as it is meant, written a second time, so that a cell cannot change unseen.
 const meant: Record<string, string> = {
-  idle: "sending never never never stay never stay never stopped",
-  sending: "stay stay idle waiting stay blocked stay closed stopped",
-  waiting: "stay never never never sending never stay never stopped",
-  blocked: "stay never never never stay never idle never stopped",
-  closed: "sending never never never stay never stay never stay",
-  stopped: "sending stay stay stay stay stay stay closed stay",
+  idle: "sending never never never stay never never stopped",
+  sending: "stay stay idle waiting stay blocked closed stopped",
+  waiting: "stay never never never sending never never stopped",
+  blocked: "stay never never never stay never never stopped",
+  closed: "sending never never never stay never never stay",
+  stopped: "sending stay stay stay stay stay closed stay",
 }
 
 for (const state of states)

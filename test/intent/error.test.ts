@@ -17,12 +17,11 @@ describe("every code of the table", () => {
     })
 })
 
-test("only a lock, the disk, its faults and the network are retriable", () => {
+test("only a lock, a full disk and its faults are retriable", () => {
   expect(codes.flatMap(([code, { retriable }]) => (retriable ? [code] : []))).toEqual([
     "busy",
     "disk_full",
     "storage_fault",
-    "service_unreachable",
   ])
 })
 

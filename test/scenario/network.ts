@@ -133,7 +133,6 @@ export class Network {
     const response = await this.#track(this.serve(body))
     return {
       status: response.status,
-      content_type: response.headers.get("content-type"),
       retry_after: response.headers.get("retry-after"),
       body: await response.text(),
     }

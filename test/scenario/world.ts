@@ -8,6 +8,7 @@ import { join } from "node:path"
 import type { Random } from "../../src/intent/seam.ts"
 import { type SturdyRef } from "../../src/store/stream.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
+import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { Client } from "./client.ts"
 import { Invariants } from "./invariant.ts"
 import { Network } from "./network.ts"
@@ -168,14 +169,8 @@ export class World implements Surroundings {
 }
 
 /** Uniform over the upper half of [0, 1), so that every backoff takes some time. */
-function seededRandom(seed: number): Random {
-  let state = seed * 0x9e3779b9
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+export function seededRandom(seed: number): Random {
+  const next = mulberry32(seed * 0x9e3779b9)
   return {
     fraction: () => 0.5 + next() / 2,
     bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(next() * 256)),

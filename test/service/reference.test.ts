@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { encodeArgs } from "../../src/intent/codec.ts"
-import { result_retention_ms } from "../../src/intent/limit.ts"
+import { result_retention_ms } from "../../src/service/limit.ts"
 import type { WireOp } from "../../src/intent/op.ts"
 import type { Methods } from "../../src/service/handler.ts"
 import { op, openBox } from "./box.ts"

@@ -1,5 +1,6 @@
 /** One random history: outboxes record, send, lose, restore and copy; the real core and the oracle decide. */
 import type { Grant } from "../../src/wire/contract.ts"
+import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { RealCore } from "./core.ts"
 import { type Answer, Oracle, type OracleBatch, type OracleOp } from "./oracle.ts"
 
@@ -33,7 +34,7 @@ export class Walk implements Disposable {
   #grant: { epoch: number; grant: Grant }
 
   constructor(readonly seed: number) {
-    this.#random = generator(seed)
+    this.#random = mulberry32(Math.imul(seed, 0x9e3779b9))
     this.#grant = this.#redeem()
     for (const name of ["one", "two"]) this.#outboxes.push(this.#outbox(`writer_number_${name}`))
   }
@@ -261,13 +262,4 @@ function opId(number: number): string {
 function sorted(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-function generator(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b9)
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    const mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    return ((mixed ^ (mixed >>> 13)) >>> 0) / 2 ** 32
-  }
 }

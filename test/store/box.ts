@@ -4,9 +4,10 @@ import { encodeArgs } from "../../src/intent/codec.ts"
 import * as limit from "../../src/intent/limit.ts"
 import { systemRandom } from "../../src/intent/system.ts"
 import { ulidFactory } from "../../src/intent/ulid.ts"
-import { openOutbox, type OutboxOptions } from "../../src/outbox.ts"
+import type { OutboxOptions } from "../../src/options.ts"
+import { openOutbox } from "../../src/outbox.ts"
 import type { Bookmark } from "../../src/store/capture.ts"
-import { openDatabaseFile, useHostDatabase } from "../../src/store/database.ts"
+import { openDatabase } from "../../src/store/database.ts"
 import { Freezer, type FrozenBatch } from "../../src/store/freeze.ts"
 import { Knowledge } from "../../src/store/knowledge.ts"
 import { Lease } from "../../src/store/lease.ts"
@@ -39,7 +40,7 @@ export type Box = ReturnType<typeof openStore>
 export function openStore(where: string | Database, options: StoreOptions = {}) {
   const clock = options.clock ?? new ManualClock()
   const seams = seamsOf(clock)
-  const open = typeof where === "string" ? openDatabaseFile(where, seams) : useHostDatabase(where, seams)
+  const open = openDatabase(typeof where === "string" ? where : { database: where }, seams)
   const { connection } = open
   const { db } = connection
   const ulid = ulidFactory(clock, systemRandom)

@@ -26,7 +26,7 @@ interface Real {
 
 const live = (model: Model) => model.ops.filter((op) => op.state === "pending" || op.state === "frozen")
 
-/** The op that a new one replaces, by the words of DESIGN.md §3 alone. */
+/** The op that a new one replaces, by the words of ARCHITECTURE.md and RecordInput alone. */
 function replacedBy(model: Model, key: string | undefined, depends_on: readonly string[]): ModelOp | undefined {
   const latest = key === undefined ? undefined : live(model).findLast((op) => op.key === key)
   if (!latest || latest.state !== "pending" || !latest.alone) return

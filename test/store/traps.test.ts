@@ -1,7 +1,7 @@
 /**
- * Every trap of research/reliability.md §0 and research/group-sync.md, and where it is held.
+ * Every trap that was found before this was built, and where it is held.
  *
- * reliability.md §0
+ * Of storing and sending
  *  1 a duplicate must return its outcome ............ at the server: test/service/decide.test.ts
  *  2 p-retry gives up on Bun's network errors ....... not the store: flusher and wire
  *  3 capnweb's HTTP client hides status ............. not the store: wire
@@ -21,7 +21,7 @@
  * 15 no dead letter while the outcome is unknown .... settle.test.ts: only an Ack's list makes one; below
  * 16 macOS has Apple's SQLite ....................... not on this machine; the pragmas: below
  *
- * group-sync.md
+ * Of syncing for many at once
  *  synchronous=OFF .................................. durable.test.ts (own connection); another process's: not visible
  *  a sync covers what was recorded before it began .. durable.test.ts, power-loss
  *  a sync error is reported once .................... durable.test.ts, "EIO"

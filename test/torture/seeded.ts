@@ -1,13 +1,8 @@
-/** Random numbers that a seed repeats (mulberry32). */
+/** The seam's randomness, repeated by a seed. */
 import type { Random } from "../../src/intent/seam.ts"
+import { mulberry32 } from "../../src/testing/mulberry32.ts"
 
 export function seeded(seed: number): Random {
-  let state = seed | 0
-  const fraction = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const fraction = mulberry32(seed)
   return { fraction, bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(fraction() * 256)) }
 }

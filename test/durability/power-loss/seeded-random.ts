@@ -1,11 +1,7 @@
-/** mulberry32: the same seed, the same run. */
+import { mulberry32 } from "../../../src/testing/mulberry32.ts"
+
+/** Whole numbers below a bound: the same seed, the same run. */
 export function seededRandom(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
+  const fraction = mulberry32(seed)
+  return (below) => Math.floor(fraction() * below)
 }

@@ -1,0 +1,21 @@
+/** What a host may choose when it opens an outbox; the defaults are those of intent/limit.ts. */
+import type { Seams } from "./intent/seam.ts"
+import type { Transport } from "./wire/transport.ts"
+
+export interface OutboxOptions {
+  /** Headers of every attempt, e.g. a gateway's key. Called once per attempt. */
+  headers?: () => Record<string, string>
+  /** Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. @default 1 GiB */
+  outboxBytesMax?: number
+  /** How long the first op of a batch waits for others, in ms. @default 50 */
+  lingerMs?: number
+  /** Bounds of the backoff, in ms. @default 500 and 60,000 */
+  retryDelayMsMin?: number
+  retryDelayMsMax?: number
+  /** How long another process waits for one that died on another host, in ms. @default 10,000 */
+  leaseMs?: number
+  /** Network, for tests and simulators. */
+  transport?: Transport
+  /** Time, randomness and crash points, for tests and simulators. */
+  seams?: Seams
+}
