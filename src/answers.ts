@@ -35,9 +35,14 @@ export class Answers {
     this.#waiting.changed()
   }
 
-  /** Nobody may wait any longer. */
+  /** Whoever waits now hears of it. */
   fail(error: Error): void {
     this.#waiting.fail(error)
+  }
+
+  /** Nobody may wait any longer, nor from now on. */
+  end(error: Error): void {
+    this.#waiting.end(error)
   }
 
   async result<T>(op: IntentOp): Promise<T> {
@@ -77,7 +82,9 @@ function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): { value
     case "pending":
       return
     case "applied":
-      return { value: found.result === undefined ? undefined : decodeValue(found.result) }
+      // A method that returned nothing has a text for it: no text means that the service keeps no result any more.
+      if (found.result === undefined) throw unknownResult(name)
+      return { value: decodeValue(found.result) }
     case "dead":
       throw new SturdyError(
         "op_rejected",
@@ -97,12 +104,16 @@ function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): { value
         "Share again under a new name.",
       )
     case undefined:
-      throw new SturdyError(
-        "op_unknown",
-        `${name} is not kept any more`,
-        "Results are kept as long as settled ops are: ask for them sooner.",
-      )
+      throw unknownResult(name)
   }
+}
+
+function unknownResult(name: string): SturdyError {
+  return new SturdyError(
+    "op_unknown",
+    `${name} was decided, and its result is not kept any more`,
+    "Results are kept as long as settled ops are: ask for them sooner.",
+  )
 }
 
 /** Where each stream's queue ends now: what a flush waits for. */
@@ -110,12 +121,18 @@ function flushTargets(streams: Streams): Map<number, number> {
   return new Map(streams.all().map((row) => [row.stream_id, streams.lastSeq(row)]))
 }
 
-/** The report, once every stream has reached its target or stands; undefined before. */
-function flushReport(streams: Streams, targets: ReadonlyMap<number, number>): { value: FlushReport } | undefined {
+/**
+ * The report, once every stream has reached its target or stands; undefined before. A target that was reached is taken
+ * out: each look begins at the first one that is open.
+ */
+function flushReport(streams: Streams, targets: Map<number, number>): { value: FlushReport } | undefined {
   const blocked: FlushReport["blocked"] = []
   for (const [stream_id, target] of targets) {
     const row = streams.get(stream_id)
-    if (row.time_closed !== null && row.repeat_removal === 0) continue
+    if (row.time_closed !== null && row.repeat_removal === 0) {
+      targets.delete(stream_id)
+      continue
+    }
     if (row.block !== null) {
       blocked.push({ stream: row.name, reason: row.block, message: row.block_message ?? "" })
       continue
@@ -123,6 +140,15 @@ function flushReport(streams: Streams, targets: ReadonlyMap<number, number>): { 
     const owed = row.time_removal !== null || (row.session_id !== null && row.granted === 0)
     // Seqs whose op was superseded lie beyond the cursor without being pending.
     if (owed || (row.cursor < target && streams.pendingCount(row) > 0)) return
+    targets.delete(stream_id)
   }
   return { value: { settled: blocked.length === 0, blocked } }
+}
+
+export function closedError(): SturdyError {
+  return new SturdyError(
+    "closed",
+    "the outbox is closed",
+    "Open it again with openOutbox; what is pending is sent by whoever does.",
+  )
 }

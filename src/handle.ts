@@ -79,6 +79,7 @@ export function newIntent<T>(op: IntentOp, path: (string | number)[] = []): Inte
     get(_, key) {
       if (key === inspect) return shown
       // Not thenable, so that `await` cannot be mistaken for waiting; not serializable by accident.
+      if (key === Symbol.toPrimitive) return () => `Intent(${[op.method, ...path].join(".")} ${op.op_id})`
       if (typeof key === "symbol" || key === "then" || key === "toJSON") return undefined
       return newIntent(op, [...path, key])
     },

@@ -1,4 +1,6 @@
 /** What a host may choose when it opens an outbox; the defaults are those of intent/limit.ts. */
+import type { BackoffBounds } from "./intent/backoff.ts"
+import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
 import type { Transport } from "./wire/transport.ts"
 
@@ -18,4 +20,8 @@ export interface OutboxOptions {
   transport?: Transport
   /** Time, randomness and crash points, for tests and simulators. */
   seams?: Seams
+}
+
+export function backoffOf({ retryDelayMsMin, retryDelayMsMax }: OutboxOptions): BackoffBounds {
+  return { min_ms: retryDelayMsMin ?? limit.retry_delay_ms_min, max_ms: retryDelayMsMax ?? limit.retry_delay_ms_max }
 }

@@ -5,7 +5,7 @@ import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
 import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
-import { Answers, type FlushReport } from "./answers.ts"
+import { Answers, closedError, type FlushReport } from "./answers.ts"
 import { Flusher } from "./flusher/flusher.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
 import { Events, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
@@ -18,7 +18,7 @@ import { Knowledge } from "./store/knowledge.ts"
 import { Lease } from "./store/lease.ts"
 import { storedBytes } from "./store/new-op.ts"
 import { processIdentity } from "./store/process-identity.ts"
-import type { OutboxOptions } from "./options.ts"
+import { backoffOf, type OutboxOptions } from "./options.ts"
 import { checkName, checkRef, newRef } from "./ref.ts"
 import { Recorder, type RecordedOp } from "./store/record.ts"
 import { Settler } from "./store/settle.ts"
@@ -68,7 +68,7 @@ export class Outbox implements AsyncDisposable {
     this.#seams = seams
     this.#ulid = ulidFactory(seams.clock, seams.random)
     this.#streams = new Streams(connection)
-    this.#recorder = new Recorder(connection, options.outboxBytesMax ?? limit.outbox_bytes_max)
+    this.#recorder = new Recorder(connection, options.outboxBytesMax, () => settler.retention.makeRoom())
     const knowledge = new Knowledge(connection, this.#streams)
     this.#durability = chooseDurability(connection)
     this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
@@ -79,25 +79,24 @@ export class Outbox implements AsyncDisposable {
     this.#linger_ms = options.lingerMs ?? limit.linger_ms
     const owner = randomId(seams.random, 128)
     const lease = new Lease(connection, owner, processIdentity(), options.leaseMs ?? limit.lease_ms)
+    const settler = new Settler(connection, this.#streams, lease)
     this.#flusher = new Flusher(
       {
         freezer: new Freezer(connection, this.#streams, lease, this.#ulid),
-        settler: new Settler(connection, this.#streams, lease),
+        settler,
         knowledge,
         streams: this.#streams,
         transport: options.transport ?? httpTransport(seams.clock),
         seams,
         events: this.#events,
         headers: options.headers ?? (() => ({})),
-        backoff: {
-          min_ms: options.retryDelayMsMin ?? limit.retry_delay_ms_min,
-          max_ms: options.retryDelayMsMax ?? limit.retry_delay_ms_max,
-        },
+        backoff: backoffOf(options),
         changed: () => this.#answers.changed(),
+        failed: (error) => this.#answers.fail(error),
       },
       lease,
       () => this.#changed(),
-      (error) => this.#answers.fail(error),
+      (error) => this.#answers.end(error),
     )
     this.#wake(0)
   }
@@ -116,8 +115,10 @@ export class Outbox implements AsyncDisposable {
       if (known) return known
       throw new SturdyError("stream_unknown", `there is no stream ${name} in this outbox`, "Pass a ref to create it.")
     }
-    checkRef(name, ref)
+    checkRef(name, ref, options.create)
     const row = this.#streams.open(name, ref, options.create?.session_id)
+    // A fresh ref may be handed out: it is part of what `durable` promises.
+    this.#durability.mark()
     if (row.session_id !== null && row.granted === 0) this.#wake(this.#linger_ms)
     return this.#streamOf(row)
   }
@@ -196,7 +197,7 @@ export class Outbox implements AsyncDisposable {
   }
 
   /** Resolves when every op recorded until now survives power loss. @throws SturdyError `sync_failed`, `database_unsafe`. */
-  durable(): Promise<void> {
+  async durable(): Promise<void> {
     this.#assertOpen()
     return this.#durability.durable()
   }
@@ -234,12 +235,13 @@ export class Outbox implements AsyncDisposable {
       await this.#answers.flushFor(flush_ms)
     }
     await this.#flusher.stop()
-    this.#answers.fail(
-      new SturdyError("closed", "the outbox was closed", "What is pending is sent by the next process."),
-    )
+    this.#answers.end(closedError())
     this.#checkpoints?.close()
-    await this.#durability.close()
-    this.#open.close()
+    try {
+      await this.#durability.close()
+    } finally {
+      this.#open.close()
+    }
   }
 
   #streamOf(row: StreamRow): Stream {
@@ -293,6 +295,6 @@ export class Outbox implements AsyncDisposable {
   }
 
   #assertOpen(): void {
-    if (this.#closing) throw new SturdyError("closed", "the outbox is closed", "Open it again with openOutbox.")
+    if (this.#closing) throw closedError()
   }
 }

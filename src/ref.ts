@@ -11,7 +11,7 @@ export function newRef(service: string, random: Random): SturdyRef {
 }
 
 /** @throws SturdyError `invalid_argument` */
-export function checkRef(name: string, ref: SturdyRef): void {
+export function checkRef(name: string, ref: SturdyRef, create: { session_id: string } | undefined): void {
   checkName(name)
   const wrong = (what: string) =>
     new SturdyError("invalid_argument", `stream ${name}: ${what}`, "A ref is { service, share_id, secret }.")
@@ -21,6 +21,8 @@ export function checkRef(name: string, ref: SturdyRef): void {
   if (url.username || url.password) throw wrong("service must not carry a password: use headers")
   if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
   if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
+  const problem = create && nameProblem(create.session_id)
+  if (problem) throw wrong(`create.session_id ${problem}`)
 }
 
 /** @throws SturdyError `invalid_argument` */

@@ -1,8 +1,9 @@
 /** One stream as the host holds it: record ops, remove the share, see how it stands. */
 import { encodeArgs } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
+import type { Reference } from "./intent/reference.ts"
 import * as limit from "./intent/limit.ts"
-import { intentOp, newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
+import { newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
 import type { NewOp } from "./store/new-op.ts"
 import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
 import { nameProblem } from "./ref.ts"
@@ -17,6 +18,8 @@ import type { Clock } from "./intent/seam.ts"
 export interface RecordInput {
   method: string
   args: readonly unknown[]
+  /** Call the method on the result of an earlier op, or on a property of it. The service may not support it yet. */
+  target?: Intent
   /**
    * Names what the op is a state of. The last op with the same key is replaced by this one if it was not sent yet,
    * nothing depends on it, and neither is one of several ops of a unit.
@@ -92,12 +95,15 @@ export class Stream {
    */
   record<T = unknown>(input: RecordInput): Intent<T> {
     checkInput(input)
-    const { text, references } = encodeArgs(input.args, this.#referenceOf)
+    const { text, references: inArgs } = encodeArgs(input.args, this.#referenceOf)
+    const target = input.target && this.#reference(input.target, "target")
+    const references = target ? [...new Set([target.op_id, ...inArgs])] : inArgs
     const depends_on = [...new Set([...references, ...(input.dependsOn ?? []).map((on) => this.#dependency(on))])]
     if (depends_on.length > limit.depends_on_max)
       throw invalid(`an op depends on at most ${limit.depends_on_max} others, this one on ${depends_on.length}`)
     const op: NewOp = {
       op_id: this.#owner.ulid(),
+      ...(target && { target: [target.op_id, ...target.path] as [string, ...(string | number)[]] }),
       method: input.method,
       args: text,
       depends_on,
@@ -154,13 +160,18 @@ export class Stream {
     return this.#owner.streams.get(this.#stream_id)
   }
 
+  #reference(intent: Intent, name: string): Reference {
+    const reference = typeof intent === "object" && intent !== null ? this.#referenceOf(intent) : undefined
+    if (!reference) throw invalid(`${name}: not an Intent`)
+    return reference
+  }
+
   #dependency(on: Intent | string): string {
     if (typeof on === "string") {
       if (isUlid(on)) return on
       throw invalid(`dependsOn: ${JSON.stringify(on)} is not an op_id`)
     }
-    if (!intentOp(on)) throw invalid("dependsOn: not an Intent")
-    return this.#referenceOf(on)!.op_id
+    return this.#reference(on, "dependsOn").op_id
   }
 }
 

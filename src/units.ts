@@ -32,6 +32,12 @@ export class Units {
   /** Runs the body and writes what it recorded; an inner unit joins the outer one. */
   run<T>(body: () => T, bookmark: Bookmark | undefined): T {
     const outer = this.#open
+    if (outer && bookmark)
+      throw new SturdyError(
+        "invalid_argument",
+        `a unit inside another has a bookmark of its own (${bookmark.source}); nothing was written`,
+        "Give the bookmark to the outer unit: both are written in one transaction.",
+      )
     const entries: UnitEntry[] = []
     this.#open = entries
     let done = false

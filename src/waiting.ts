@@ -1,4 +1,5 @@
 /** What callers wait for: conditions looked at whenever something was settled. While anybody waits, the process stays. */
+import { SturdyError } from "./intent/error.ts"
 import type { Clock, Timer } from "./intent/seam.ts"
 
 interface Waiter {
@@ -13,6 +14,7 @@ const hold_ms = 1_000
 export class Waiting {
   readonly #waiters = new Set<Waiter>()
   #hold: Timer | undefined
+  #ended: Error | undefined
 
   constructor(readonly clock: Clock) {}
 
@@ -22,6 +24,7 @@ export class Waiting {
 
   /** Resolves with the first value that `look` returns; rejects with what it throws. */
   until<T>(look: () => { value: T } | undefined): Promise<T> {
+    if (this.#ended) return Promise.reject(this.#ended)
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const waiter: Waiter = {
       look() {
@@ -30,6 +33,8 @@ export class Waiting {
           if (found) resolve(found.value)
           return found !== undefined
         } catch (error) {
+          // The database is locked just now: the answer is looked up again when something was settled.
+          if (error instanceof SturdyError && error.retriable) return false
           reject(error)
           return true
         }
@@ -46,6 +51,12 @@ export class Waiting {
   changed(): void {
     for (const waiter of this.#waiters) if (waiter.look()) this.#waiters.delete(waiter)
     if (!this.any) this.#hold?.cancel()
+  }
+
+  /** Nobody may wait any longer, nor from now on. */
+  end(error: Error): void {
+    this.#ended = error
+    this.fail(error)
   }
 
   fail(error: Error): void {

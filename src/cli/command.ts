@@ -94,6 +94,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
+/** A line for people: names come from hosts and servers, and must not move the cursor or colour the terminal. */
+export function printLine(text: string): void {
+  print(text.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`))
+}
+
 /** For people: progress and errors, so that standard output stays what was asked for. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`)

@@ -1,6 +1,8 @@
 #!/usr/bin/env bun
 /** The debug CLI: parse, dispatch, exit code. One file per command; commands are loaded when asked for. */
+import { SQLiteError } from "bun:sqlite"
 import { SturdyError } from "../intent/error.ts"
+import { storageError } from "../store/fault.ts"
 import { type Command, exitOf, note, parseInput, print, UsageError, usageOf, type ExitCode } from "./command.ts"
 
 const commands: Record<string, () => Promise<Command>> = {
@@ -43,7 +45,21 @@ async function main(args: string[]): Promise<ExitCode> {
   return 0
 }
 
-function report(error: unknown): ExitCode {
+/** Below whatever wraps it: drizzle repeats the whole query in its message. */
+function databaseError(error: unknown): unknown {
+  const inner = error instanceof Error && error.cause instanceof SQLiteError ? error.cause : error
+  const known = storageError(inner, "the outbox")
+  if (!(known instanceof SQLiteError)) return known === inner ? error : known
+  return new SturdyError(
+    "database_corrupt",
+    `the outbox cannot be read (${known.message}): it is damaged, or of a version that this Sturdy does not know`,
+    "Keep a copy of the file and its -wal; then upgrade Sturdy, or name another file with --db.",
+    { cause: known },
+  )
+}
+
+function report(thrown: unknown): ExitCode {
+  const error = databaseError(thrown)
   if (error instanceof UsageError) {
     note(`sturdy: ${error.message}`)
     note(

@@ -1,7 +1,10 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
+import type { Database } from "bun:sqlite"
 import { opStates, readOps } from "../inspect/ops.ts"
+import { readStatus } from "../inspect/status.ts"
+import { SturdyError } from "../intent/error.ts"
 import { openDatabaseForReading } from "../store/database.ts"
-import { type Command, dbOption, note, numberOption, print, printJson, textOption, UsageError } from "./command.ts"
+import { type Command, dbOption, note, numberOption, printJson, printLine, textOption, UsageError } from "./command.ts"
 
 export const ops: Command = {
   name: "ops",
@@ -34,6 +37,7 @@ reads.
     const after = numberOption(ops, input, "after", { min: 0, max: Number.MAX_SAFE_INTEGER })
     const limit = numberOption(ops, input, "limit", { min: 1, max: 100_000 }) ?? 100
     const db = openDatabaseForReading(dbOption(ops, input))
+    if (stream !== undefined) assertStream(db, stream)
     const page = readOps(db, {
       limit,
       ...(state !== undefined && { state }),
@@ -43,8 +47,18 @@ reads.
     db.close()
     for (const op of page.ops)
       if (input.options.json) printJson({ version: 1, ...op })
-      else print([op.op_id, op.stream, `#${op.seq}`, op.state, op.method, op.key ?? "-", `${op.bytes} B`].join("  "))
+      else
+        printLine([op.op_id, op.stream, `#${op.seq}`, op.state, op.method, op.key ?? "-", `${op.bytes} B`].join("  "))
     if (page.next !== null) note(`more: --after ${page.next}`)
     return 0
   },
+}
+
+function assertStream(db: Database, stream: string): void {
+  if (readStatus(db).streams.some((known) => known.stream === stream)) return
+  throw new SturdyError(
+    "stream_unknown",
+    `there is no stream ${stream} in this outbox`,
+    "`sturdy status` lists its streams.",
+  )
 }

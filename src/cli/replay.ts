@@ -29,9 +29,11 @@ Example: sturdy replay test/fixture/recordings/short-text.jsonl --server http://
     if (!input.options.json) note(`outbox: ${db}`)
     const outbox = openOutbox(db)
     const progress = new ProgressLine()
-    const unlisten = outbox.on("failed", ({ stream, message, next_attempt_at }) => {
+    const unlisten = outbox.on("failed", ({ stream, code, message, next_attempt_at }) => {
       const seconds = Math.max(0, Math.ceil((next_attempt_at - Date.now()) / 1000))
-      if (seconds > 0) progress.note(`${stream}: ${message}; trying again in ${seconds} s, nothing is lost`)
+      if (seconds === 0) return
+      const doubt = noService.test(code) ? " (is there a share service at --server?)" : ""
+      progress.note(`${stream}: ${message}${doubt}; trying again in ${seconds} s, nothing is lost`)
     })
     try {
       return await run(recording, service, outbox, progress, input.options.json === true)
@@ -82,6 +84,9 @@ async function run(
   return report.settled && summary.dead === 0 ? 0 : 3
 }
 
+/** Codes of faults that a wrong address brings as often as a fault on the way. */
+const noService = /^(answer_missing|connection_lost|redirect|http_(301|302|307|308|401|403|404|405|501))$/
+
 function printSummary(summary: {
   events: number
   ops: number
@@ -92,7 +97,8 @@ function printSummary(summary: {
   shares: { session_id: string; url: string | null; removed: boolean }[]
 }): void {
   const { events, ops, batches, posts, pending, dead, shares } = summary
-  print(`${events} events, ${ops} ops in ${batches} batches and ${posts} POSTs; ${pending} pending, ${dead} dead`)
+  const in_all = `${batches} ${batches === 1 ? "batch" : "batches"} and ${posts} ${posts === 1 ? "POST" : "POSTs"}`
+  print(`${events} events, ${ops} ops in ${in_all}; ${pending} pending, ${dead} dead`)
   for (const share of shares) print(`${share.session_id}  ${share.removed ? "removed" : (share.url ?? "not created")}`)
 }
 

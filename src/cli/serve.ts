@@ -1,5 +1,6 @@
 /** `sturdy serve`: the share service on this machine, in one SQLite file. */
-import { serveShareService, type RunningShareService } from "../service/index.ts"
+import { isIP } from "node:net"
+import { serveShareService, type RunningShareService, type ServiceEvent } from "../service/index.ts"
 import { type Command, note, numberOption, print, printJson, textOption } from "./command.ts"
 
 export const serve: Command = {
@@ -38,10 +39,12 @@ Example: sturdy serve --port 8787 --data share.db`,
 /** Undefined, and one line said, if it cannot: neither is a fault of the command line nor of ours. */
 function start(file: string, port: number, hostname: string): RunningShareService | undefined {
   try {
-    return serveShareService({ file, port, hostname })
+    return serveShareService({ file, port, hostname, observe: reportFailure })
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : ""
-    if (code === "EADDRINUSE")
+    if (code === "EADDRINUSE" && !isIpOrName(hostname))
+      note(`sturdy: ${hostname} is no address. Choose another with --host.`)
+    else if (code === "EADDRINUSE")
       note(`sturdy: port ${port} at ${hostname} is taken. Choose another with --port, or 0 for a free one.`)
     else if (code === "EADDRNOTAVAIL")
       note(`sturdy: ${hostname} is no address of this machine. Choose another with --host.`)
@@ -52,8 +55,20 @@ function start(file: string, port: number, hostname: string): RunningShareServic
   }
 }
 
+/** A failure of the service itself: clients are told only that there was one, and send again. */
+function reportFailure(event: ServiceEvent): void {
+  if (event.name !== "failure") return
+  const { error } = event
+  note(`sturdy: a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
+}
+
 function stopped(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve())
   })
+}
+
+/** Bun says "in use" of an address that is none: numbers and dots that are not an IPv4 address. */
+function isIpOrName(hostname: string): boolean {
+  return isIP(hostname) !== 0 || !/^[\d.]+$/.test(hostname)
 }

@@ -2,7 +2,7 @@
 import { blockHints, isBlockReason } from "../flusher/block.ts"
 import { readStatus, type StreamSummary } from "../inspect/status.ts"
 import { openDatabaseForReading } from "../store/database.ts"
-import { type Command, dbOption, print, printJson } from "./command.ts"
+import { type Command, dbOption, print, printJson, printLine } from "./command.ts"
 
 export const status: Command = {
   name: "status",
@@ -23,7 +23,7 @@ outbox is not changed, and a host that has it open is not disturbed. Exit code 3
     if (input.options.json) printJson(found)
     else {
       print(`${found.pending} pending, ${found.dead} dead, ${count(found.streams.length, "stream")}`)
-      for (const stream of found.streams) for (const line of linesOf(stream)) print(line)
+      for (const stream of found.streams) for (const line of linesOf(stream)) printLine(line)
     }
     return found.dead > 0 || found.streams.some((stream) => stream.block !== null) ? 3 : 0
   },

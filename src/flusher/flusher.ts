@@ -5,16 +5,18 @@
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Timer } from "../intent/seam.ts"
+import { storageError } from "../store/fault.ts"
 import type { Lease } from "../store/lease.ts"
 import { Slots } from "./slots.ts"
 import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
 
-/** Streams that send at the same time: a start with a thousand sessions must not open a thousand connections. */
+/** Streams that send to one service at a time: a start with a thousand sessions must not open a thousand connections. */
 const parallel_max = 8
 
 export class Flusher {
   readonly #running = new Map<number, StreamFlusher>()
-  readonly #slots = new Slots(parallel_max)
+  /** Per service: one that does not answer must not keep the streams of another waiting. */
+  readonly #slots = new Map<string, Slots>()
   #term: number | undefined
   #renewal: Timer | undefined
   #wake: Timer | undefined
@@ -76,19 +78,26 @@ export class Flusher {
   }
 
   #look(): void {
-    if (this.#stopped || this.#paused.size > 0) return
+    if (this.#stopped) return
     try {
-      const due = this.parts.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
-      if (due.length > 0 && this.#haveLease()) for (const stream_id of due) this.#start(stream_id)
+      if (this.#paused.size === 0) this.#startDue()
       if (this.#running.size === 0) this.#giveBack()
+      // Whoever holds the lease sends for all: also what other processes record meanwhile.
+      else this.wake(limit.poll_ms)
       this.changed()
     } catch (error) {
       this.#fault(error)
     }
   }
 
+  #startDue(): void {
+    const due = this.parts.streams.withWork().filter((stream_id) => !this.#running.has(stream_id))
+    if (due.length > 0 && this.#haveLease()) for (const stream_id of due) this.#start(stream_id)
+  }
+
   #start(stream_id: number): void {
-    const flusher = new StreamFlusher(stream_id, this.#term!, this.parts, this.#slots)
+    const slots = this.#slotsOf(this.parts.streams.get(stream_id).service)
+    const flusher = new StreamFlusher(stream_id, this.#term!, this.parts, slots)
     this.#running.set(stream_id, flusher)
     const run = flusher
       .run()
@@ -101,6 +110,14 @@ export class Flusher {
         this.#look()
       })
     this.#runs.add(run)
+  }
+
+  #slotsOf(service: string): Slots {
+    const known = this.#slots.get(service)
+    if (known) return known
+    const slots = new Slots(parallel_max)
+    this.#slots.set(service, slots)
+    return slots
   }
 
   #haveLease(): boolean {
@@ -163,10 +180,11 @@ export class Flusher {
   }
 
   /** A storage fault passes and is tried again; anything else is a bug, which must not be repeated. */
-  #fault(error: unknown): void {
+  #fault(thrown: unknown): void {
+    const error = storageError(thrown, "flushing")
     this.#report(error)
     if (error instanceof SturdyError && error.retriable) return this.wake(limit.poll_ms)
-    if (error instanceof SturdyError) return
+    if (error instanceof SturdyError) return this.parts.failed(error)
     this.#stopped = true
     this.#stopStreams()
     this.#giveBack()

@@ -33,6 +33,8 @@ export interface StreamFlusherParts {
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
   changed: () => void
+  /** Called at a fault that does not pass by itself: whoever waits must hear of it. */
+  failed: (error: SturdyError) => void
 }
 
 /** The attempt failed; the next is due after the delay. */
@@ -181,14 +183,16 @@ export class StreamFlusher {
 
   /**
    * The time of the next attempt survives restarts. Looked at once per run, and capped: a wall clock that jumped cannot
-   * silence a stream for long.
+   * silence a stream for longer than the server or our own backoff could have asked for.
    */
   async #sleepUntilDue(): Promise<void> {
-    const { next_attempt_at } = this.parts.streams.get(this.stream_id)
+    const { next_attempt_at, last_error } = this.parts.streams.get(this.stream_id)
     const first = !this.#rested
     this.#rested = true
     if (!first || next_attempt_at === null) return
-    const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), limit.retry_after_ms_max)
+    const askable = last_error === "busy" || last_error?.startsWith("http_")
+    const cap_ms = askable ? limit.retry_after_ms_max : this.parts.backoff.max_ms
+    const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), cap_ms)
     if (left <= 0) return
     // Which kind of wait it was is not stored: it may be the server's.
     this.#asked = true
@@ -223,6 +227,7 @@ export class StreamFlusher {
       if (!(error instanceof SturdyError)) throw error
       const fault = { code: error.code, message: error.message }
       this.parts.events.emit("fault", { message: error.message, cause: error })
+      if (!error.retriable) this.parts.failed(error)
       throw new AttemptFailed(fault, error.retriable ? this.#delay(fault, 1) : limit.retry_delay_ms_max)
     }
   }

@@ -117,6 +117,13 @@ function grantFault(stream: StreamRow, grant: GrantFacts): Next | undefined {
   )
 }
 
+/** What one POST can carry, whatever a grant allows. */
+const post_room_bytes = limit.post_bytes_max - limit.post_overhead_bytes
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(Math.max(value, min), max)
+}
+
 function applyGrant(patch: StreamPatch, grant: GrantFacts): void {
   patch.granted = 1
   patch.probing = 0
@@ -124,8 +131,8 @@ function applyGrant(patch: StreamPatch, grant: GrantFacts): void {
   patch.epoch = grant.epoch
   // Below the contract's floors a grant has no say: ops that were recorded within them could never be sent.
   patch.batch_ops_max = Math.max(grant.limits.batch_ops_max, limit.batch_ops_floor)
-  patch.batch_bytes_max = Math.max(grant.limits.batch_bytes_max, limit.batch_bytes_floor)
-  patch.op_bytes_max = Math.max(grant.limits.op_bytes_max, limit.op_bytes_floor)
+  patch.batch_bytes_max = clamp(grant.limits.batch_bytes_max, limit.batch_bytes_floor, post_room_bytes)
+  patch.op_bytes_max = clamp(grant.limits.op_bytes_max, limit.op_bytes_floor, post_room_bytes)
 }
 
 function removalNext(stream: StreamRow, answer: Answer<{ removed: true }>): Next {

@@ -33,6 +33,7 @@ export const errorTable = {
   storage_fault: { retriable: true, exit: 1 },
   database_missing: { retriable: false, exit: 1 },
   database_not_outbox: { retriable: false, exit: 1 },
+  database_not_service: { retriable: false, exit: 1 },
   database_not_sqlite: { retriable: false, exit: 1 },
   database_corrupt: { retriable: false, exit: 3 },
   database_newer: { retriable: false, exit: 3 },

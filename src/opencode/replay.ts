@@ -2,6 +2,8 @@
  * Feeds a recorded bus stream through the adapter as fast as it can. Run again on the same outbox it goes on where it
  * stopped, without doubling: a bookmark per recording, and the event ids where the bookmark does not fit.
  */
+import { statSync } from "node:fs"
+import { SturdyError } from "../intent/error.ts"
 import { systemClock } from "../intent/system.ts"
 import type { Bookmark, Outbox } from "../index.ts"
 import { CapturedPlaces } from "./captured-places.ts"
@@ -34,6 +36,7 @@ export async function feedRecording(
   service: string,
   onProgress: (progress: ReplayProgress) => void = () => {},
 ): Promise<Replayed> {
+  refusePipe(path)
   const shares = new SessionShares(outbox, service)
   const survey = await surveyOf(path, shares)
   const bookmark = survey.source === undefined ? undefined : outbox.bookmark(survey.source)
@@ -89,4 +92,15 @@ async function surveyOf(path: string, shares: SessionShares): Promise<Survey> {
 
 function mapRecorded({ line, event }: RecordedEvent) {
   return atLine(line, () => mapEvent(event))
+}
+
+/** A recording is read twice, first to find every broken line: what can be read only once would be lost in between. */
+function refusePipe(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats || stats.isFile()) return
+  throw new SturdyError(
+    "recording_malformed",
+    `${path} is ${stats.isDirectory() ? "a directory" : "a pipe or device"}, not a file`,
+    "Write the recording to a file first: it is read twice.",
+  )
 }

@@ -132,9 +132,9 @@ export class OpLog {
   purgeResults(from: number): void {
     const until = this.#sql.get<{ position: number | null }>(
       `SELECT max(position) AS position FROM (
-         SELECT position, time_applied FROM applied WHERE share = ? AND position > ?
-         ORDER BY position LIMIT CAST(? AS INTEGER)
-       ) WHERE time_applied <= ?`,
+         SELECT position, max(time_applied) OVER (ORDER BY position) AS newest FROM applied
+         WHERE share = ? AND position > ? ORDER BY position LIMIT CAST(? AS INTEGER)
+       ) WHERE newest <= ?`,
       this.#share,
       from,
       purge_ops,

@@ -39,7 +39,7 @@ function refuseOther(db: Database, file: string): void {
   const { tables } = db.query("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number }
   if (tables === 0 || isShareService(db)) return
   throw new SturdyError(
-    "database_not_outbox",
+    "database_not_service",
     `${file} is a database of something else, not a share service's`,
     "Name another file; nothing was written to this one.",
   )

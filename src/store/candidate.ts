@@ -75,9 +75,12 @@ export class Candidates {
   #read(stream_id: number, from_seq: number): Known {
     const known = this.#streams.get(stream_id) ?? { readTo: 0, last: undefined, byKey: new Map(), byId: new Map() }
     this.#streams.set(stream_id, known)
-    if (known.byKey.size > scan_max) {
+    // What lies between was not read, and it may depend on what we know or have replaced it.
+    const skipped = known.readTo > 0 && known.readTo < from_seq
+    if (skipped || known.byKey.size > scan_max) {
       known.byKey.clear()
       known.byId.clear()
+      known.last = undefined
     }
     for (const row of this.#rows.all(Math.max(known.readTo, from_seq), endSeq(stream_id))) add(known, row)
     return known

@@ -120,7 +120,12 @@ export function openDatabaseForReading(path: string): Database {
     const db = openReadOnly(path)
     db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
     const isEmpty = refuseOther(db, path)
-    if (isEmpty) throw notOutbox(path)
+    if (isEmpty)
+      throw new SturdyError(
+        "database_not_outbox",
+        `${path} is empty: there is no outbox in it yet`,
+        "Look again when the program that records has started, or name another with --db FILE.",
+      )
     return db
   } catch (error) {
     throw storageError(error, `reading ${path}`)

@@ -39,7 +39,7 @@ const rules: Rule[] = [
     prefix: "SQLITE_CORRUPT",
     code: "database_corrupt",
     what: "the database is damaged",
-    hint: "Stop writing, copy the file with its -wal, then `sturdy status` shows what can still be read.",
+    hint: "Keep a copy of the file and its -wal, then move both away: a new outbox is created in their place.",
   },
   {
     prefix: "SQLITE_READONLY",

@@ -13,6 +13,9 @@ import type { Lease } from "./lease.ts"
 import { prepareOps, wireOfRow, type OpRow } from "./op-row.ts"
 import { endSeq, type StreamRow, type Streams } from "./stream.ts"
 
+/** Ops read in one step: of the largest ones, 64 MiB beyond the window. */
+const read_ops = 16
+
 export interface FrozenBatch {
   batch_id: string
   first_seq: number
@@ -137,14 +140,14 @@ export class Freezer {
     let bytes = 0
     let from = stream.frozen_seq
     for (;;) {
-      const rows = this.#ops.all(from, endSeq(stream.stream_id) - 1, ops_max)
+      const rows = this.#ops.all(from, endSeq(stream.stream_id) - 1, read_ops)
       for (const row of rows) {
         const wire = wireOfRow(row)
         const size = opBytes(wire)
         ops.push({ seq: row.seq, wire, bytes: size, continues: row.continues !== null })
         bytes += size
       }
-      if (rows.length < ops_max) return { ops, complete: true }
+      if (rows.length < read_ops) return { ops, complete: true }
       from = rows.at(-1)!.seq
       // One batch more than the window, so that the last unit of the window is known to be whole.
       const enough = ops.length > room.batches_max * ops_max || bytes > room.bytes_max

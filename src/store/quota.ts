@@ -15,6 +15,8 @@ export class Quota {
   constructor(
     connection: Connection,
     readonly bytes_max: number,
+    /** Gives up what is kept but not pending. In the same transaction. */
+    readonly makeRoom: () => void,
   ) {
     this.#used = connection.db.prepare(
       `select (page_count - freelist_count) * page_size as bytes
@@ -26,6 +28,7 @@ export class Quota {
     const bytes = ops.reduce((sum, op) => sum + storedBytes(op), 0)
     this.#headroom -= bytes
     if (this.#headroom > 0) return
+    if (this.#used.get()!.bytes + bytes > this.bytes_max) this.makeRoom()
     const used = this.#used.get()!.bytes
     if (used + bytes > this.bytes_max)
       throw new SturdyError(

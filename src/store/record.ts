@@ -43,12 +43,13 @@ export class Recorder {
 
   constructor(
     readonly connection: Connection,
-    outbox_bytes_max: number,
+    outbox_bytes_max: number = limit.outbox_bytes_max,
+    makeRoom: () => void = () => {},
   ) {
     const { db } = connection
     this.#candidates = new Candidates(connection)
     this.captures = new Captures(connection)
-    this.#quota = new Quota(connection, outbox_bytes_max)
+    this.#quota = new Quota(connection, outbox_bytes_max, makeRoom)
     this.#insert = db.prepare(
       `insert into sturdy_op (seq, op_id, time_created, continues, want_result, schema_version, depends_on, supersedes,
          key, target, actor_id, method, args) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -151,7 +152,8 @@ export class Recorder {
   #replace(stream: RecordRow, last_seq: number, op: NewOp) {
     const older = this.#candidates.replaceable(stream, last_seq, op.key!, op.depends_on)
     if (!older) return
-    this.#replaceOp.run(older.seq)
+    const { changes } = this.#replaceOp.run(older.seq)
+    assert(changes === 1, `op ${older.op_id} is to be replaced and is not there: seq ${older.seq}`)
     this.#insertSuperseded.run(older.seq, idBlob(older.op_id), idBlob(op.op_id))
     this.#countSuperseded.run(stream.stream_id)
     return older

@@ -8,10 +8,12 @@ import { assert } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
 import { idText } from "./id-blob.ts"
-import type { Streams } from "./stream.ts"
+import { endSeq, type StreamRow, type Streams } from "./stream.ts"
 
 /** Batches pruned in one transaction, at most: settling stays short. */
 const step_batches = 16
+/** The same for a full outbox, where `record` waits for it. */
+const room_batches = 64
 
 interface OldestRow {
   first_seq: number
@@ -67,18 +69,37 @@ export class Retention {
 
   /** Deletes what need not be kept, oldest batch first, a few per call. Inside the settling transaction. */
   prune(stream_id: number): void {
-    for (let step = 0; step < step_batches; step++) {
-      const stream = this.streams.get(stream_id)
-      const oldest = this.#oldest.get(stream.pruned_seq, stream.cursor)
-      if (!oldest) return
-      const tooMany = stream.retained_bytes > limit.retained_bytes
-      const old = this.#now() - oldest.time_settled > limit.retained_ms
-      if (!tooMany && !(old && stream.retained_ops - oldest.op_count >= limit.retained_ops)) return
-      const last = this.#lastOp.get(oldest.last_seq)
-      assert(last, `the last op of a retained batch is retained: seq ${oldest.last_seq}`)
-      for (const prune of this.#prune) prune.run(stream.pruned_seq, oldest.last_seq)
-      this.#pruned.run(stream_id, oldest.last_seq, idText(last.op_id), oldest.op_count, oldest.bytes)
+    for (let step = 0; step < step_batches; step++) if (!this.#pruneOldest(stream_id, this.#isOverdue)) return
+  }
+
+  /**
+   * For a full outbox: gives up what is kept only for a service that might lose data, oldest batch of each stream first,
+   * and what a removal discarded. Inside the recording transaction; pending ops are never touched.
+   */
+  makeRoom(): void {
+    let steps = room_batches
+    for (const { stream_id, time_closed, cursor } of this.streams.all()) {
+      while (steps > 0 && this.#pruneOldest(stream_id, () => true)) steps -= 1
+      if (time_closed !== null) this.#prune[0]!.run(cursor, endSeq(stream_id) - 1)
     }
+  }
+
+  readonly #isOverdue = (stream: StreamRow, oldest: OldestRow): boolean => {
+    if (stream.retained_bytes > limit.retained_bytes) return true
+    const old = this.#now() - oldest.time_settled > limit.retained_ms
+    return old && stream.retained_ops - oldest.op_count >= limit.retained_ops
+  }
+
+  /** False if the stream retains no batch, or its oldest is to be kept. */
+  #pruneOldest(stream_id: number, isDue: (stream: StreamRow, oldest: OldestRow) => boolean): boolean {
+    const stream = this.streams.get(stream_id)
+    const oldest = this.#oldest.get(stream.pruned_seq, stream.cursor)
+    if (!oldest || !isDue(stream, oldest)) return false
+    const last = this.#lastOp.get(oldest.last_seq)
+    assert(last, `the last op of a retained batch is retained: seq ${oldest.last_seq}`)
+    for (const prune of this.#prune) prune.run(stream.pruned_seq, oldest.last_seq)
+    this.#pruned.run(stream_id, oldest.last_seq, idText(last.op_id), oldest.op_count, oldest.bytes)
+    return true
   }
 
   /** True if a settled op is retained, so that a reset has something to send again. */

@@ -95,8 +95,10 @@ export class Streams {
    * @throws SturdyError `stream_conflict` if the name belongs to another share, or the ref differs from the stored one.
    */
   open(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {
-    const known = this.#byName.get(name)
+    const known = this.find(name)
     if (known) return sameShare(known, ref)
+    // A rollback would give its number to another stream, and who holds this one would write into that share.
+    this.connection.assertAlone("open stream")
     return this.connection.transact("open stream", () => {
       const raced = this.#byName.get(name)
       if (raced) return sameShare(raced, ref)
@@ -128,27 +130,30 @@ export class Streams {
   }
 
   find(name: string): StreamRow | undefined {
-    return this.#byName.get(name) ?? undefined
+    return this.connection.read("read stream", () => this.#byName.get(name)) ?? undefined
   }
 
   get(stream_id: number): StreamRow {
-    const row = this.#byId.get(stream_id)
+    const row = this.connection.read("read stream", () => this.#byId.get(stream_id))
     assert(row, `stream ${stream_id} is gone: streams are never deleted`)
     return row
   }
 
   all(): StreamRow[] {
-    return this.#all.all()
+    return this.connection.read("read streams", () => this.#all.all())
   }
 
   /** Streams that have something to send and no block: ops, a share to create, or one to remove. */
   withWork(): number[] {
-    return this.#withWork.all().map((row) => row.stream_id)
+    return this.connection.read("look for work", () => this.#withWork.all()).map((row) => row.stream_id)
   }
 
   /** Highest seq ever given in the stream, whether its op is still there or not. */
   lastSeq(stream: Pick<StreamRow, "stream_id" | "cursor">): number {
-    const { seq } = this.#lastSeq.get(firstSeq(stream.stream_id), endSeq(stream.stream_id))!
+    const { stream_id } = stream
+    const { seq } = this.connection.read("read stream", () =>
+      this.#lastSeq.get(firstSeq(stream_id), endSeq(stream_id)),
+    )!
     return Math.max(seq ?? 0, stream.cursor)
   }
 

@@ -218,6 +218,24 @@ describe("status and ops", () => {
     expect([lastJson(first.out).seq, lastJson(second.out).seq]).toEqual([1, 2])
   })
 
+  test("status shows control characters of a stream's name escaped, and --json the name as it is", async () => {
+    await using dir = tempDir()
+    const name = "red\u001b[31m\nbell\u0007\u009bend"
+    const outbox = openOutbox(dir.file())
+    outbox.pause()
+    outbox.stream(name, ref).record({ method: "put", args: [1] })
+    await outbox.close({ flush_ms: 0 })
+    const { code, out } = await run(["status", "--db", dir.file()])
+    expect(code).toBe(0)
+    const lines = out.trimEnd().split("\n")
+    expect(lines).toHaveLength(2)
+    for (const line of lines) expect(line).not.toMatch(/\p{Cc}/u)
+    for (const part of ["red", "[31m", "bell", "end"]) expect(lines[1]).toContain(part)
+    expect(lastJson((await run(["status", "--json", "--db", dir.file()])).out)).toMatchObject({
+      streams: [{ stream: name }],
+    })
+  })
+
   test("STURDY_DB names the outbox where --db does not", async () => {
     await using dir = tempDir()
     const { code, out } = await run(["status", "--json"], { STURDY_DB: await filledOutbox(dir) })

@@ -43,7 +43,7 @@ describe("replay", () => {
     await using service = await startService(dir.file("share.db"))
     const { code, out, err } = await run(["replay", recording, "--server", `${service.url}/`, "--db", dir.file()])
     expect(code).toBe(0)
-    expect(out).toMatch(/^\d+ events, \d+ ops in \d+ batches and \d+ POSTs; 0 pending, 0 dead\nses_\w+ {2}http/)
+    expect(out).toMatch(/^\d+ events, \d+ ops in \d+ batch(es)? and \d+ POSTs?; 0 pending, 0 dead\nses_\w+ {2}http/)
     expect(err).toContain(`outbox: ${dir.file()}`)
   })
 

@@ -176,6 +176,27 @@ describe.if(process.platform === "linux")("durable() on an own file", () => {
     expect(errorOf(() => new GroupSync(store.connection, dir.file())).code).toBe("database_unsafe")
   })
 
+  test("covers a stream that was just opened, with a sync of its own", async () => {
+    await using dir = tempDir()
+    await using box = openQuietOutbox(dir.file())
+    /** A sync begins in a later turn: what settles within this one made none. */
+    const synced = async () => {
+      let settled = false
+      const durable = box.outbox.durable().then(() => (settled = true))
+      for (let n = 0; n < 20; n++) await Promise.resolve()
+      const atOnce = settled
+      await durable
+      return !atOnce
+    }
+    expect([await synced(), await synced()]).toEqual([true, false])
+    const fresh = box.outbox.newRef("http://127.0.0.1:9/rpc/share")
+    box.outbox.stream("new", fresh, { create: { session_id: "ses_1" } })
+    expect([await synced(), await synced()]).toEqual([true, false])
+    box.outbox.stream("new", fresh)
+    box.notes.record({ method: "put", args: [1] })
+    expect([await synced(), await synced()]).toEqual([true, false])
+  })
+
   test("is answered before the outbox closes", async () => {
     await using dir = tempDir()
     const box = openQuietOutbox(dir.file())

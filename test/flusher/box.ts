@@ -2,6 +2,7 @@
  * A real outbox file, the real share service on a real file, and between them a transport in which a test decides the
  * fate of every POST. Time passes only when the test turns the clock.
  */
+import { Database } from "bun:sqlite"
 import { deserialize, newHttpBatchRpcResponse, type RpcTarget } from "capnweb"
 import { systemRandom } from "../../src/intent/system.ts"
 import type { Random, Seams } from "../../src/intent/seam.ts"
@@ -64,6 +65,7 @@ export async function openBox(options: BoxOptions = {}) {
   const sent: Sent[] = []
   const answers: (Ack | Refusal)[] = []
   const open = new Set<Outbox>()
+  const handles: Database[] = []
   let always: Fate | undefined
   let activity = 0
 
@@ -118,14 +120,20 @@ export async function openBox(options: BoxOptions = {}) {
       always = fate
     },
     /** Another process on the outbox file, or the first. */
-    open(more: OutboxOptions = {}, file = dir.file()): Outbox {
-      const outbox = openOutbox(file, { seams, transport, ...more })
+    open(more: OutboxOptions = {}, where: string | { database: Database } = dir.file()): Outbox {
+      const outbox = openOutbox(where, { seams, transport, ...more })
       // A bug must not hide behind an event that nobody hears.
       outbox.on("fault", ({ cause }) => {
         throw cause
       })
       open.add(outbox)
       return outbox
+    },
+    /** Another process while the first has the file open: an outbox of its own, by a handle of its own. */
+    openBeside(more: OutboxOptions = {}): Outbox {
+      const database = new Database(dir.file())
+      handles.push(database)
+      return box.open(more, { database })
     },
     stream(outbox: Outbox, name = "s", to = ref): Stream {
       return outbox.stream(name, to, options.creates ? { create: { session_id: "ses_1" } } : {})
@@ -194,6 +202,7 @@ export async function openBox(options: BoxOptions = {}) {
     },
     async [Symbol.asyncDispose]() {
       for (const outbox of open) await box.close(outbox)
+      for (const handle of handles) handle.close()
       service.close()
       await dir[Symbol.asyncDispose]()
     },

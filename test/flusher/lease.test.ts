@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import { openOutbox } from "../../src/outbox.ts"
-import { fail, openBox, record, type Box } from "./box.ts"
+import { fail, fixedRandom, hold, openBox, record, type Box } from "./box.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 
 function lease(box: Box) {
@@ -89,6 +89,60 @@ test("a holder whose lease was taken over settles nothing, stops, and gets its t
   await box.turn(4_000)
   expect(box.state(op_id)).toEqual(["acked"])
   // The second time it was known already.
+  expect(box.effects).toEqual(["1"])
+})
+
+test("who holds the lease for a stream in backoff also sends what another process records, within a second", async () => {
+  await using box = await openBox({ random: fixedRandom(0.9) })
+  box.always(async (deliver, request) => (request.url.includes("dead") ? fail("refused")(deliver, request) : deliver()))
+  const holder = box.open({ retryDelayMsMin: 60_000 })
+  record(box.stream(holder, "dead", box.freshRef("dead.example")), "x")
+  await box.turn(5_000, 500)
+  expect(box.sent).toHaveLength(1)
+  const other = box.openBeside()
+  record(box.stream(other), "1")
+  await box.turn(limit.poll_ms + 100)
+  expect(box.effects).toEqual(["1"])
+  expect(lease(box).term).toBe(1)
+  expect(
+    await box
+      .run(
+        other.flush().then(() => "settled"),
+        1,
+      )
+      .catch(() => "waits for the dead stream"),
+  ).toBe("waits for the dead stream")
+})
+
+test.each(["a POST on its way", "a stream in backoff"])(
+  "paused with %s, a process gives the lease back, and another goes on",
+  async (what) => {
+    await using box = await openBox({ random: fixedRandom(0.9) })
+    box.fates.push(what === "a stream in backoff" ? fail("refused") : hold().fate)
+    const first = box.open({ retryDelayMsMin: 60_000 })
+    const stream = box.stream(first)
+    record(stream, "1")
+    await box.turn(100)
+    expect(box.sent).toHaveLength(1)
+    first.pause()
+    await box.calm()
+    expect(lease(box).time_expires).toBe(0)
+    const second = box.openBeside()
+    record(box.stream(second), "2")
+    // A backoff is the stream's, not the process's: it may have to be waited for.
+    expect(await box.run(second.flush())).toEqual({ settled: true, blocked: [] })
+    expect(box.effects).toEqual(["1", "2"])
+    expect(first.stream("s").status().pending).toBe(0)
+  },
+)
+
+test("what is recorded by a paused process is sent by another", async () => {
+  await using box = await openBox()
+  const paused = box.open()
+  paused.pause()
+  const other = box.openBeside()
+  record(box.stream(paused), "1")
+  await box.run(other.flush())
   expect(box.effects).toEqual(["1"])
 })
 

@@ -1,7 +1,8 @@
 /** flush, close, pause, resume, result: what a host can ask for, and what a stop leaves. */
 import { expect, test } from "bun:test"
+import { rmSync } from "node:fs"
 import { rejectionOf } from "../sturdy-error.ts"
-import { by, fail, fixedRandom, hold, openBox, record, status } from "./box.ts"
+import { by, fail, fixedRandom, hold, loseAnswer, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 test("flush resolves when every op recorded before it is settled, and says so", async () => {
@@ -194,8 +195,8 @@ test("after close everything says that it is closed, and hurts nobody", async ()
   await box.close(outbox)
   expect(() => record(stream, "2")).toThrow(expect.objectContaining({ code: "closed" }))
   expect(() => stream.remove()).toThrow(expect.objectContaining({ code: "closed" }))
-  expect(() => outbox.durable()).toThrow(expect.objectContaining({ code: "closed" }))
   expect((await rejectionOf(outbox.flush())).code).toBe("closed")
+  expect((await rejectionOf(outbox.durable())).code).toBe("closed")
   expect((await rejectionOf(outbox.result(intent!))).code).toBe("closed")
   outbox.pause()
   outbox.resume()
@@ -318,4 +319,52 @@ test("result of an op given up with its share is told, not waited for", async ()
   stream.remove()
   outbox.resume()
   expect((await box.run(result)).code).toBe("op_discarded")
+})
+
+test("result of an applied op whose result is gone says so, and is no result", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  box.fates.push(loseAnswer)
+  box.always(fail("refused"))
+  const intent = stream.record({ method: "put", args: ["1"], wantResult: true })
+  await box.turn(1_000)
+  box.clock.jump(31 * 24 * 3_600_000)
+  box.always(undefined)
+  expect((await box.run(rejectionOf(outbox.result(intent)))).code).toBe("op_unknown")
+  expect(box.effects).toEqual(["1"])
+})
+
+test("result of a method that returns nothing is undefined", async () => {
+  await using box = await openBox({ service: { methods: { put: () => undefined } } })
+  const outbox = box.open()
+  const intent = box.stream(outbox).record({ method: "put", args: [], wantResult: true })
+  expect(await box.run(outbox.result(intent))).toBeUndefined()
+})
+
+test("after a bug stopped the flusher, whoever waited and whoever asks later is told", async () => {
+  await using box = await openBox()
+  const bug = new Error("a bug of Sturdy's own")
+  const crashPoint = (name: string) => {
+    if (name === "flush:before-post") throw bug
+  }
+  const outbox = box.open({ seams: { ...box.seams, crashPoint } })
+  const intent = box.stream(outbox).record({ method: "put", args: ["1"], wantResult: true })
+  const waiting = [rejectionOf(outbox.flush()), rejectionOf(outbox.result(intent))]
+  await box.turn(100)
+  const later = [rejectionOf(outbox.flush()), rejectionOf(outbox.result(intent))]
+  const told = await box.run(Promise.all([...waiting, ...later]), 5_000)
+  expect(told.map(({ code }) => code)).toEqual(Array(4).fill("flusher_stopped"))
+  for (const { cause } of told) expect(cause).toBe(bug)
+})
+
+test.if(process.platform === "linux")("flush rejects when the outbox file was deleted, and close ends", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  outbox.pause()
+  record(box.stream(outbox), "1")
+  rmSync(box.dir.file())
+  outbox.resume()
+  expect((await box.run(rejectionOf(outbox.flush()), 10_000)).code).toBe("database_moved")
+  await box.close(outbox)
 })

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import type { Random } from "../../src/intent/seam.ts"
 import { seeded } from "../torture/seeded.ts"
-import { by, type Box, fail, fixedRandom, openBox, record, status } from "./box.ts"
+import { by, type Box, fail, fixedRandom, hold, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 /** Every delay is half of what the jitter allows. */
@@ -75,6 +75,34 @@ test("a wall clock that was set back does not silence a stream for longer than t
   box.clock.jump(-365 * 24 * 3_600_000)
   box.open()
   await box.turn(limit.retry_after_ms_max + 1_000, 1_000)
+  expect(box.effects).toEqual(["1"])
+})
+
+test("a wall clock set back after a refused connection costs no more than the longest backoff", async () => {
+  await using box = await openBox(half)
+  const first = box.open()
+  box.fates.push(fail("refused"))
+  record(box.stream(first), "1")
+  await box.turn(100)
+  await box.close(first)
+  box.clock.jump(-10 * 3_600_000)
+  box.open({ retryDelayMsMax: 20_000 })
+  await box.turn(20_100)
+  expect(box.effects).toEqual(["1"])
+})
+
+test("a wall clock set back after a Retry-After costs no more than the longest that a server may ask for", async () => {
+  await using box = await openBox(half)
+  const first = box.open()
+  box.fates.push(status(503, "3600"))
+  record(box.stream(first), "1")
+  await box.turn(100)
+  await box.close(first)
+  box.clock.jump(-10 * 3_600_000)
+  box.open()
+  await box.turn(limit.retry_after_ms_max - 60_000, 60_000)
+  expect(box.effects).toEqual([])
+  await box.turn(61_000, 1_000)
   expect(box.effects).toEqual(["1"])
 })
 
@@ -206,6 +234,19 @@ test("a thousand streams do not make a thousand requests at a time", async () =>
   await box.run(outbox.flush())
   expect(box.effects).toHaveLength(50)
   expect(most).toBe(8)
+})
+
+test("a service that does not answer holds up no stream of another service, however many wait for it", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  const silent = hold()
+  box.always((deliver, request) => (request.url.includes("silent") ? silent.fate(deliver, request) : deliver()))
+  for (let n = 0; n < 20; n++) record(box.stream(outbox, `silent ${n}`, box.freshRef("silent.example")), "x")
+  await box.turn(200)
+  expect(box.sent).toHaveLength(8)
+  record(box.stream(outbox), "1")
+  await box.turn(100)
+  expect(box.effects).toEqual(["1"])
 })
 
 const never = undefined as never

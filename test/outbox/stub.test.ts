@@ -231,6 +231,21 @@ describe("a unit", () => {
     expect(it.outbox.stream("notes").status().recorded).toBe(1)
   })
 
+  test("inside a unit with a bookmark of its own is refused, and leaves nothing of itself", async () => {
+    await using it = await openNotes()
+    const bookmark = { source: "recording", place: 7 }
+    it.outbox.unit(() => {
+      it.notes.create({ title: "kept" })
+      expect(errorOf(() => it.outbox.unit(() => void it.notes.create({ title: "dropped" }), { bookmark })).code).toBe(
+        "invalid_argument",
+      )
+    })
+    expect(it.outbox.stream("notes").status().recorded).toBe(1)
+    expect(it.outbox.bookmark("recording")).toBeUndefined()
+    it.outbox.unit(() => void it.outbox.unit(() => it.notes.create({ title: "kept" })), { bookmark })
+    expect(it.outbox.bookmark("recording")).toEqual(bookmark)
+  })
+
   test("of nothing is nothing", async () => {
     await using it = await openNotes()
     expect(it.outbox.unit(() => 7)).toBe(7)
@@ -353,6 +368,13 @@ describe("streams", () => {
     const error = errorOf(() => it.outbox.stream("new", { ...it.box.freshRef(), ...wrong }))
     expect(error.code).toBe("invalid_argument")
     expect(error.message).not.toContain("canary")
+  })
+
+  test("an empty session_id is refused, and no stream is made", async () => {
+    await using it = await openNotes()
+    const ref = it.box.freshRef()
+    expect(errorOf(() => it.outbox.stream("new", ref, { create: { session_id: "" } })).code).toBe("invalid_argument")
+    expect(it.outbox.findStream("new")).toBeUndefined()
   })
 
   test("newRef makes ids that the contract takes, new ones each time", async () => {

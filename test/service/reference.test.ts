@@ -170,3 +170,13 @@ test("a result that cannot be sent is a bug of the handler: the batch is rolled 
   it.box.core.methods = { make: () => new Map() }
   expect(() => it.writer.send([op("make")])).toThrow("the server failed")
 })
+
+test("a clock that was set back for a while does not expire what was applied before", async () => {
+  await using it = await setup()
+  it.box.clock.jump(-result_retention_ms - 1000)
+  it.writer.append(op("make"))
+  it.box.clock.jump(result_retention_ms + 1000)
+  it.writer.append(op("make"))
+  expect(it.take(`[[${it.ref(["id"])}]]`)).toEqual(["note_1"])
+  expect(it.writer.append({ ...it.made, want_result: true }).results).toHaveProperty(it.made.op_id)
+})

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import { idsFromBlob } from "../../src/store/id-blob.ts"
 import { errorOf } from "../sturdy-error.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 import { tempDir } from "../temp-dir.ts"
 import { type Box, openStore } from "./box.ts"
 
@@ -128,6 +129,40 @@ describe("an op is not replaced", () => {
     store.record({ key: "a" })
     store.recorder.record(other.stream_id, [store.newOp({ key: "a" })])
     expect([store.pending(), store.count("sturdy_op")]).toEqual([1, 2])
+  })
+})
+
+describe("with more ops between than are looked at", () => {
+  const between = 10_050
+
+  test("an op on which one of them depends is not replaced", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    // The second makes the store read the first: it is remembered as one that may be replaced.
+    const [a] = store.record({ key: "a" }, { key: "b" })
+    store.record({ depends_on: [a!] })
+    for (let n = 0; n < between; n++) store.record({})
+    store.record({ key: "a" })
+    expect(store.state(a!)).toMatchObject([{ state: "pending" }])
+    expect(store.pending()).toBe(between + 4)
+  })
+
+  test("an op that another process replaced is not replaced again, and the same key coalesces from then on", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    const [a] = store.record({ key: "a" }, { key: "b" })
+    using handle = new ScopedDatabase(dir.file())
+    const other = openStore(handle)
+    handle.run("begin")
+    const [theirs] = other.record({ key: "a" })
+    for (let n = 0; n < between; n++) other.record({})
+    handle.run("commit")
+    const [ours] = store.record({ key: "a" })
+    const [newer] = store.record({ key: "a" })
+    const stateOf = (op_id: string | undefined) => store.knowledge.stateOf(store.stream(), op_id!)
+    expect(stateOf(a)).toEqual({ state: "superseded", by_op_id: theirs! })
+    expect(stateOf(ours)).toEqual({ state: "superseded", by_op_id: newer! })
+    expect(stateOf(newer)).toEqual({ state: "pending" })
   })
 })
 

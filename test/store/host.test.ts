@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
-import { openQuietOutbox, openStore } from "./box.ts"
+import { openQuietOutbox, openStore, ref } from "./box.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 
 /** A host with its own table, and the outbox in the same database. */
@@ -126,6 +126,29 @@ describe("in the host's database", () => {
     expect(errorOf(() => store.lease.acquire()).code).toBe("busy")
     db.run("rollback")
     expect([store.freeze(), store.count("sturdy_batch")]).toEqual([[], 0])
+  })
+
+  test("a stream that would be created in the host's transaction is refused: a rollback would leave a handle of nothing", async () => {
+    await using host = await hostBox()
+    const [alice, bob] = [host.outbox.newRef(ref.service), host.outbox.newRef(ref.service)]
+    const create = { create: { session_id: "ses_1" } }
+    host.db.run("begin")
+    expect(errorOf(() => host.outbox.stream("alice", alice)).code).toBe("busy")
+    expect(errorOf(() => host.outbox.stream("alice", alice, create))).toMatchObject({ code: "busy", retriable: true })
+    expect(errorOf(() => host.outbox.stub(alice)).code).toBe("busy")
+    host.db.run("rollback")
+    host.outbox.stream("bob", bob, create).record({ method: "put", args: ["bob's"] })
+    const opened = host.outbox.stream("alice", alice, create)
+    expect([opened.status().pending, opened.status().share_id]).toEqual([0, alice.share_id])
+  })
+
+  test("a stream that exists is opened in the host's transaction", async () => {
+    await using host = await hostBox()
+    host.db.run("begin")
+    host.outbox.stream("notes", ref).record({ method: "put", args: [1] })
+    expect(host.outbox.stream("notes").status().pending).toBe(1)
+    host.db.run("commit")
+    expect(host.pendingIds()).toHaveLength(1)
   })
 
   test("durable() while the host's transaction is open is refused: the op is not committed", async () => {

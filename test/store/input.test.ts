@@ -205,11 +205,11 @@ describe("after close", () => {
       () => outbox.stream("notes", ref),
       () => outbox.stub(ref),
       () => outbox.unit(() => 1),
-      () => outbox.durable(),
       () => outbox.bookmark("s"),
       () => outbox.streams(),
     ]
     expect(calls.map((call) => errorOf(call).code)).toEqual(calls.map(() => "closed" as const))
+    for (const late of [outbox.durable(), outbox.flush()]) expect((await rejectionOf(late)).code).toBe("closed")
   })
 
   test("a stream that was opened before says closed", async () => {

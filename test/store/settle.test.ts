@@ -1,3 +1,4 @@
+import type { SQLQueryBindings } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import { isUlid, ulidFromBytes } from "../../src/intent/ulid.ts"
@@ -263,4 +264,51 @@ describe("retention", () => {
     expect(parts(after).slice(0, 1)).toEqual(parts(before))
     expect(store.state(old!)).toMatchObject([{ state: "superseded" }])
   })
+})
+
+/** Counts the bytes of args that leave the database. */
+class CountingDatabase extends ScopedDatabase {
+  bytes = 0
+
+  override prepare<Row, Params extends SQLQueryBindings | SQLQueryBindings[]>(sql: string) {
+    const statement = super.prepare<Row, Params>(sql)
+    const count = (row: unknown) => {
+      if (typeof row === "object" && row !== null && "args" in row) this.bytes += String(row.args).length
+    }
+    const { all, get, iterate } = statement
+    statement.all = (...given) => {
+      const rows = all.apply(statement, given)
+      rows.forEach(count)
+      return rows
+    }
+    statement.get = (...given) => {
+      const row = get.apply(statement, given)
+      count(row)
+      return row
+    }
+    statement.iterate = function* (...given) {
+      for (const row of iterate.apply(statement, given)) {
+        count(row)
+        yield row
+      }
+    }
+    return statement
+  }
+}
+
+test("freezing large ops reads what the window takes and one step more, not all that wait", async () => {
+  await using dir = tempDir()
+  using db = new CountingDatabase(dir.file())
+  db.run("pragma journal_mode = wal")
+  db.run("pragma synchronous = normal")
+  const store = openStore(db)
+  const bytes = 300_000
+  const bytes_max = 2 * 1024 * 1024
+  const step = 16
+  store.record(...Array.from({ length: 60 }, () => ({ args: ["x".repeat(bytes)] })))
+  db.bytes = 0
+  const ops = store.freeze({ batches_max: 8, bytes_max }).flatMap((batch) => batch.ops)
+  expect(ops.length).toBeGreaterThan(3)
+  expect(db.bytes).toBeGreaterThanOrEqual(ops.length * bytes)
+  expect(db.bytes).toBeLessThan(bytes_max + (step + 1) * bytes)
 })
