@@ -135,7 +135,7 @@ export class Flusher {
   }
 
   #scheduleRenewal(): void {
-    this.#renewal = this.parts.seams.clock.timer(this.lease.lease_ms / 3, () => this.#renew(), false)
+    this.#renewal = this.parts.seams.clock.timer(Math.floor(this.lease.lease_ms / 3), () => this.#renew(), false)
   }
 
   #renew(): void {

@@ -1,5 +1,5 @@
 /** flush, close, pause, resume, result: what a host can ask for, and what a stop leaves. */
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { rmSync } from "node:fs"
 import { rejectionOf } from "../sturdy-error.ts"
 import { by, fail, fixedRandom, hold, loseAnswer, openBox, record, status } from "./box.ts"
@@ -358,13 +358,29 @@ test("after a bug stopped the flusher, whoever waited and whoever asks later is 
   for (const { cause } of told) expect(cause).toBe(bug)
 })
 
-test.if(process.platform === "linux")("flush rejects when the outbox file was deleted, and close ends", async () => {
-  await using box = await openBox()
-  const outbox = box.open()
-  outbox.pause()
-  record(box.stream(outbox), "1")
-  rmSync(box.dir.file())
-  outbox.resume()
-  expect((await box.run(rejectionOf(outbox.flush()), 10_000)).code).toBe("database_moved")
-  await box.close(outbox)
+describe.if(process.platform === "linux")("when the outbox file was deleted", () => {
+  async function deletedWith(postIsOut: boolean) {
+    const box = await openBox()
+    const outbox = box.open()
+    const held = hold()
+    box.fates.push(held.fate)
+    record(box.stream(outbox), "1")
+    if (postIsOut) await box.turn(100)
+    rmSync(box.dir.file())
+    held.release()
+    return {
+      flushed: async () => (await box.run(rejectionOf(outbox.flush()), 120_000)).code,
+      [Symbol.asyncDispose]: () => box[Symbol.asyncDispose](),
+    }
+  }
+
+  test("before anything was sent, every flush rejects, and close ends", async () => {
+    await using it = await deletedWith(false)
+    expect([await it.flushed(), await it.flushed()]).toEqual(["database_moved", "database_moved"])
+  })
+
+  test("while a POST was out, the flush that waits for it rejects, and close ends", async () => {
+    await using it = await deletedWith(true)
+    expect(await it.flushed()).toBe("database_moved")
+  })
 })
