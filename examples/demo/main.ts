@@ -36,7 +36,7 @@ const picture = new Picture(out, paint)
 const demo = new Demo({ seed, speed, sabotage }, picture)
 for (const line of introLines()) out.write(`${line}\n`)
 
-// The terminal's Ctrl-C comes twice: once from it, once from script/bun.mjs.
+// The terminal's Ctrl-C comes twice: once from it, once from npm.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void leave(130))
 let leaving = false
 const limit = setTimeout(() => {

@@ -1,4 +1,4 @@
-/** The first example of the README, as a program: node script/bun.mjs examples/notes/main.ts */
+/** The first example of the README, as a program: sh script/bun.sh examples/notes/main.ts */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

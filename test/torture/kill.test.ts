@@ -1,4 +1,4 @@
-/** Short version of test/torture/run.ts: `node script/bun.mjs test/torture/run.ts --rounds 200`. */
+/** Short version of test/torture/run.ts: `sh script/bun.sh test/torture/run.ts --rounds 200`. */
 import { expect, test } from "bun:test"
 import { tortureRound } from "./round.ts"
 

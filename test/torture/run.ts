@@ -1,4 +1,4 @@
-/** The long version: `node script/bun.mjs test/torture/run.ts --rounds 200 [--seed 1]`. Exit code 1 if anything differs. */
+/** The long version: `sh script/bun.sh test/torture/run.ts --rounds 200 [--seed 1]`. Exit code 1 if anything differs. */
 import { parseArgs } from "node:util"
 import { recordingNames } from "../opencode/reference.ts"
 import { type Moment, tortureRound } from "./round.ts"

@@ -1,4 +1,4 @@
-/** The long run: `node script/bun.mjs test/durability/power-loss/run.ts --cuts 1000 [--from SEED]`. Fails on any loss. */
+/** The long run: `sh script/bun.sh test/durability/power-loss/run.ts --cuts 1000 [--from SEED]`. Fails on any loss. */
 import { parseArgs } from "node:util"
 import { tempDir } from "../../temp-dir.ts"
 import { buildModel, canBuild, runCuts, type Mode } from "./cut.ts"
