@@ -47,6 +47,8 @@ async function main(args: string[]): Promise<ExitCode> {
 
 /** Below whatever wraps it: drizzle repeats the whole query in its message. */
 function databaseError(error: unknown): unknown {
+  // Whoever threw it knew the file and what was tried.
+  if (error instanceof SturdyError) return error
   const inner = error instanceof Error && error.cause instanceof SQLiteError ? error.cause : error
   const known = storageError(inner, "the outbox")
   if (!(known instanceof SQLiteError)) return known === inner ? error : known

@@ -136,9 +136,24 @@ describe("an outbox that is none", () => {
         const ran = await run(args(dir.file()))
         expect(ran.code).toBe(1)
         expectOneLine(ran)
+        expect(ran.err).toContain(dir.file())
         expect(picture(dir)).toEqual(before)
       })
     }
+
+  test("ops of an outbox with damaged pages is one line, exit 3, and the file stays as it is", async () => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    const bytes = readFileSync(file)
+    bytes.fill(0xff, 4096)
+    writeFileSync(file, bytes)
+    const before = picture(dir)
+    const ran = await run(["ops", "--db", file])
+    expect(ran.code).toBe(3)
+    expectOneLine(ran)
+    expect(ran.err).not.toContain("select")
+    expect(picture(dir)).toEqual(before)
+  })
 
   test.skipIf(process.getuid?.() === 0)("a file without permission is refused in one line", async () => {
     await using dir = tempDir()
