@@ -10,8 +10,8 @@ export type { SturdyRef } from "./store/stream.ts"
 export type { Bookmark } from "./store/capture.ts"
 
 export { InvariantError, SturdyError, type SturdyErrorCode } from "./intent/error.ts"
-export { blockHints, type Block, type BlockReason } from "./flusher/block.ts"
-export type { OutboxEventName, OutboxEvents } from "./inspect/event.ts"
+export { blockTable, type Block, type BlockReason } from "./flusher/block.ts"
+export type { OutboxEvent, OutboxEventName, OutboxEvents, Outcome, ResyncReason } from "./inspect/event.ts"
 
 export type * from "./wire/contract.ts"
 export { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "./wire/transport.ts"

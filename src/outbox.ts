@@ -8,7 +8,7 @@ import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
 import { Answers, closedError, type FlushReport } from "./answers.ts"
 import { Flusher } from "./flusher/flusher.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
-import { Events, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
+import { Events, type OutboxEvent, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { Checkpoints } from "./store/checkpoint.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
@@ -16,15 +16,14 @@ import { chooseDurability, type Durability } from "./store/durability.ts"
 import { Freezer } from "./store/freeze.ts"
 import { Knowledge } from "./store/knowledge.ts"
 import { Lease } from "./store/lease.ts"
-import { storedBytes } from "./store/new-op.ts"
 import { processIdentity } from "./store/process-identity.ts"
 import { backoffOf, type OutboxOptions } from "./options.ts"
 import { checkName, checkRef, newRef } from "./ref.ts"
-import { Recorder, type RecordedOp } from "./store/record.ts"
+import { Recorder } from "./store/record.ts"
 import { Settler } from "./store/settle.ts"
 import { Streams, type StreamRow, type SturdyRef } from "./store/stream.ts"
 import { Stream } from "./stream.ts"
-import { Units, type UnitEntry } from "./units.ts"
+import { Units } from "./units.ts"
 import { httpTransport } from "./wire/http.ts"
 
 /**
@@ -73,9 +72,14 @@ export class Outbox implements AsyncDisposable {
     this.#durability = chooseDurability(connection)
     this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
     this.#answers = new Answers(knowledge, this.#streams, seams.clock)
-    this.#units = new Units(this.#recorder, this.#streams, (stream_id, entries, recorded) =>
-      this.#written(stream_id, entries, recorded),
-    )
+    this.#units = new Units({
+      recorder: this.#recorder,
+      streams: this.#streams,
+      durability: this.#durability,
+      checkpoints: this.#checkpoints,
+      events: this.#events,
+      wake: (ops) => this.#wakeFor(ops),
+    })
     this.#linger_ms = options.lingerMs ?? limit.linger_ms
     const owner = randomId(seams.random, 128)
     const lease = new Lease(connection, owner, processIdentity(), options.leaseMs ?? limit.lease_ms)
@@ -216,6 +220,11 @@ export class Outbox implements AsyncDisposable {
     return this.#events.on(name, listener)
   }
 
+  /** Hears every event, with its name; returns the function that stops. */
+  onAny(observer: (event: OutboxEvent) => void): () => void {
+    return this.#events.onAny(observer)
+  }
+
   /**
    * Flushes for at most `flush_ms`, then closes. What is left is sent by the next process. Idempotent; safe during a
    * flush: a POST on its way is given up, and its ops are answered as duplicates later.
@@ -258,27 +267,16 @@ export class Outbox implements AsyncDisposable {
     })
   }
 
-  #written(stream_id: number, entries: readonly UnitEntry[], recorded: readonly RecordedOp[]): void {
-    // Also if an earlier op stands for all of them: that one may be another process's, and not synced yet.
-    this.#durability.mark()
-    this.#checkpoints?.written(entries.reduce((sum, { op }) => sum + storedBytes(op), 0))
-    const written = recorded.filter((op) => op.seq !== undefined)
-    if (written.length === 0) return
-    this.#sinceWake += written.length
-    this.#wake(this.#sinceWake >= limit.batch_ops_max ? 0 : this.#linger_ms)
-    // The hot path: nothing is looked up for an event that nobody hears.
-    if (!this.#events.has("recorded") && !this.#events.has("superseded")) return
-    const stream = this.#streams.get(stream_id).name
-    this.#events.emit("recorded", { stream, op_ids: written.map((op) => op.op_id) })
-    for (const { op_id, superseded_op_id } of written)
-      if (superseded_op_id) this.#events.emit("superseded", { stream, op_id: superseded_op_id, by_op_id: op_id })
-  }
-
   #remove(stream_id: number): void {
     this.#assertOpen()
     this.#streams.recordRemoval(stream_id)
     this.#durability.mark()
     if (!this.#closing) this.#flusher.hurry(stream_id)
+  }
+
+  #wakeFor(ops: number): void {
+    this.#sinceWake += ops
+    this.#wake(this.#sinceWake >= limit.batch_ops_max ? 0 : this.#linger_ms)
   }
 
   #wake(delay_ms: number): void {

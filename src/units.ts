@@ -1,9 +1,12 @@
-/** Units being written: the calls of one body, or of one call outside of any, in one transaction. */
+/** Units being written: the calls of one body, or of one call outside of any, in one transaction, and what follows it. */
 import { SturdyError } from "./intent/error.ts"
+import type { Events } from "./inspect/event.ts"
 import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Bookmark } from "./store/capture.ts"
-import type { NewOp } from "./store/new-op.ts"
+import type { Checkpoints } from "./store/checkpoint.ts"
+import type { Durability } from "./store/durability.ts"
+import { storedBytes, type NewOp } from "./store/new-op.ts"
 import type { RecordedOp, Recorder } from "./store/record.ts"
 import type { Streams } from "./store/stream.ts"
 
@@ -13,15 +16,20 @@ export interface UnitEntry {
   intent: IntentOp
 }
 
+export interface UnitsParts {
+  recorder: Recorder
+  streams: Streams
+  durability: Durability
+  checkpoints: Checkpoints | undefined
+  events: Events
+  /** So many ops wait to be sent that did not before. */
+  wake: (ops: number) => void
+}
+
 export class Units {
   #open: UnitEntry[] | undefined
 
-  constructor(
-    readonly recorder: Recorder,
-    readonly streams: Streams,
-    /** Called after the transaction, with the stream and what became of each op. */
-    readonly written: (stream_id: number, entries: readonly UnitEntry[], recorded: readonly RecordedOp[]) => void,
-  ) {}
+  constructor(readonly parts: UnitsParts) {}
 
   /** Adds the op to the unit that is open, or writes it at once. */
   submit(entry: UnitEntry): void {
@@ -58,7 +66,7 @@ export class Units {
 
   #write(entries: readonly UnitEntry[], bookmark: Bookmark | undefined): void {
     const first = entries[0]
-    if (!first) return bookmark && this.recorder.recordBookmark(bookmark)
+    if (!first) return bookmark && this.parts.recorder.recordBookmark(bookmark)
     const other = entries.find((entry) => entry.stream_id !== first.stream_id)
     if (other)
       throw new SturdyError(
@@ -67,13 +75,29 @@ export class Units {
         "A unit is decided by one share in one transaction: use one unit per stream.",
       )
     const ops = entries.map((entry) => entry.op)
-    const recorded = this.recorder.record(first.stream_id, ops, bookmark)
+    const recorded = this.parts.recorder.record(first.stream_id, ops, bookmark)
     recorded.forEach(({ op_id, seq }, index) => Object.assign(entries[index]!.intent, { op_id, seq }))
-    this.written(first.stream_id, entries, recorded)
+    this.#written(first.stream_id, ops, recorded)
+  }
+
+  #written(stream_id: number, ops: readonly NewOp[], recorded: readonly RecordedOp[]): void {
+    const { streams, durability, checkpoints, events, wake } = this.parts
+    // Also if an earlier op stands for all of them: that one may be another process's, and not synced yet.
+    durability.mark()
+    checkpoints?.written(ops.reduce((sum, op) => sum + storedBytes(op), 0))
+    const written = recorded.filter((op) => op.seq !== undefined)
+    if (written.length === 0) return
+    wake(written.length)
+    // The hot path: nothing is looked up for an event that nobody hears.
+    if (!events.has("recorded") && !events.has("superseded")) return
+    const stream = streams.get(stream_id).name
+    events.emit("recorded", { stream, op_ids: written.map((op) => op.op_id) })
+    for (const { op_id, superseded_op_id } of written)
+      if (superseded_op_id) events.emit("superseded", { stream, op_id: superseded_op_id, by_op_id: op_id })
   }
 
   #nameOf({ stream_id }: UnitEntry): string {
-    return this.streams.get(stream_id).name
+    return this.parts.streams.get(stream_id).name
   }
 }
 

@@ -1,5 +1,5 @@
 /** `sturdy status`: does anything stand, and why? */
-import { blockHints, isBlockReason } from "../flusher/block.ts"
+import { hintOf } from "../flusher/block.ts"
 import { readStatus, type StreamSummary } from "../inspect/status.ts"
 import { openDatabaseForReading } from "../store/database.ts"
 import { type Command, dbOption, print, printJson, printLine } from "./command.ts"
@@ -36,7 +36,7 @@ function linesOf(stream: StreamSummary): string[] {
   const lines = [`${stream.stream}  ${stream.state}  ${facts.join(", ")}`]
   if (stream.block !== null) {
     lines.push(`  blocked: ${stream.block}${stream.block_message ? ` (${stream.block_message})` : ""}`)
-    if (isBlockReason(stream.block)) lines.push(`  ${blockHints[stream.block]}`)
+    lines.push(`  ${hintOf(stream.block)}`)
   } else if (stream.last_error !== null) {
     lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; ${whenOf(stream)}`)
   }

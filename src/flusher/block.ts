@@ -1,19 +1,76 @@
-/** Blocks: named reasons why a stream does not move. Nothing is dropped by a block; the hint says what lifts it. */
+/**
+ * Blocks: named reasons why a stream does not move. Nothing is dropped by a block. It stops one stream, outlives the
+ * process, and is lifted by a probe, by the disk, or by `stream.unblock()`.
+ */
 
-export const blockHints = {
-  revoked: "The capability was revoked: ask the share's owner for a new one.",
-  expired: "The capability has expired: ask the share's owner for a new one.",
-  scope_denied: "The capability does not allow this: ask the share's owner for one with the scope `append`.",
-  share_unknown: "The service knows no such share, or the secret is wrong: check the ref.",
-  share_removed: "Somebody else removed the share: share again under a new name.",
-  server_reset:
-    "The service lost what it had acknowledged and nothing is kept here to send again: resync from the source.",
-  other_server: "Another service answers at this address: check the URL before anything is sent there.",
-  unsupported: "The service does not support this: upgrade it.",
-  too_large: "The service takes no batch of this size: raise its limits.",
-} as const satisfies Record<string, string>
+/**
+ * What can lift a block by itself. `redeem`: a POST that only redeems. `batch`: one that carries the first batch.
+ * `disk`: the next write that goes through. `nothing`: what the service says is final, so it is not asked again.
+ */
+type Probe = "redeem" | "batch" | "disk" | "nothing"
 
-export type BlockReason = keyof typeof blockHints
+interface BlockRule {
+  probe: Probe
+  /** What the reader can do about it. */
+  hint: string
+}
+
+export const blockTable = {
+  revoked: {
+    probe: "nothing",
+    hint: "Ask the share's owner for a new capability, then stream.unblock({ secret }): the same ops go on.",
+  },
+  expired: {
+    probe: "nothing",
+    hint: "Ask the share's owner for a new capability, then stream.unblock({ secret }): the same ops go on.",
+  },
+  scope_denied: {
+    probe: "redeem",
+    hint: "Ask the share's owner for the scope `append`; for HTTP 401 or 403 check the key in the `headers` option.",
+  },
+  share_unknown: {
+    probe: "redeem",
+    hint: "Check share_id and secret of the ref; if the share is yet to be created, it goes on by itself.",
+  },
+  share_removed: {
+    probe: "nothing",
+    hint: "Somebody else removed the share, for ever: share again under a new name, or remove() this stream.",
+  },
+  server_reset: {
+    probe: "batch",
+    hint: "The service lost what it had acknowledged, and it is not kept here: record it again in the `resync` hook, or go on without it by stream.unblock().",
+  },
+  other_server: {
+    probe: "redeem",
+    hint: "Another service answers at this address: nothing is sent to it. If the service moved, stream.unblock({ service }).",
+  },
+  unsupported: {
+    probe: "batch",
+    hint: "Check the URL of the service, or have it upgraded: it goes on by itself when it is there.",
+  },
+  too_large: {
+    probe: "batch",
+    hint: "One unit is larger than the service, or a proxy before it, takes: raise the limit there; it goes on by itself.",
+  },
+  service_fault: {
+    probe: "batch",
+    hint: "The service fails at this one unit, and whether it was applied is not known: mend the service; it goes on by itself.",
+  },
+  outbox_full: {
+    probe: "disk",
+    hint: "Nothing more is recorded until the outbox has drained; see what keeps it, or raise outboxBytesMax.",
+  },
+  disk_full: {
+    probe: "disk",
+    hint: "Free some space: recording and sending go on by themselves.",
+  },
+  database_moved: {
+    probe: "disk",
+    hint: "Put the file back and it goes on by itself; or close the outbox and open it again.",
+  },
+} as const satisfies Record<string, BlockRule>
+
+export type BlockReason = keyof typeof blockTable
 
 export interface Block {
   reason: BlockReason
@@ -22,5 +79,13 @@ export interface Block {
 }
 
 export function isBlockReason(code: string): code is BlockReason {
-  return Object.hasOwn(blockHints, code)
+  return Object.hasOwn(blockTable, code)
+}
+
+export function probeOf(reason: string): Probe {
+  return isBlockReason(reason) ? blockTable[reason].probe : "nothing"
+}
+
+export function hintOf(reason: string): string {
+  return isBlockReason(reason) ? blockTable[reason].hint : "This block is of a newer Sturdy: look with that version."
 }

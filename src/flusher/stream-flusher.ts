@@ -15,7 +15,7 @@ import type { Settler } from "../store/settle.ts"
 import type { StreamRow, Streams } from "../store/stream.ts"
 import { sendPost, type Post } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
-import { blockHints } from "./block.ts"
+import { hintOf } from "./block.ts"
 import { Pause } from "./pause.ts"
 import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
@@ -151,7 +151,7 @@ export class StreamFlusher {
       return this.parts.headers()
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      const next: Verdict["next"] = { go: "retry", fault: { code: "headers_fault", message } }
+      const next: Verdict["next"] = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }
       this.#settle(stream, { acked: [], patch: {}, next })
       return
     }
@@ -225,7 +225,7 @@ export class StreamFlusher {
       return work()
     } catch (error) {
       if (!(error instanceof SturdyError)) throw error
-      const fault = { code: error.code, message: error.message }
+      const fault: AttemptFault = { code: error.code, message: error.message, outcome: "unknown" }
       this.parts.events.emit("fault", { message: error.message, cause: error })
       if (!error.retriable) this.parts.failed(error)
       throw new AttemptFailed(fault, error.retriable ? this.#delay(fault, 1) : limit.retry_delay_ms_max)
@@ -242,12 +242,13 @@ export class StreamFlusher {
     if (twin) events.emit("twin", { stream })
     if (reset) events.emit("server_reset", { stream })
     if (next.go === "closed") events.emit("removed", { stream })
-    if (next.go === "block") events.emit("blocked", { stream, ...next.block, hint: blockHints[next.block.reason] })
+    if (next.go === "block") events.emit("blocked", { stream, ...next.block, hint: hintOf(next.block.reason) })
     if (next.go === "retry")
       events.emit("failed", {
         stream,
         code: next.fault.code,
         message: next.fault.message,
+        outcome: next.fault.outcome,
         attempts: after.attempts,
         next_attempt_at: after.next_attempt_at ?? 0,
       })

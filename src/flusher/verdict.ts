@@ -9,6 +9,7 @@ import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
 import type { Answer, Post, PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
+import type { Outcome } from "../inspect/event.ts"
 import { isBlockReason, type Block } from "./block.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 
@@ -17,6 +18,7 @@ export interface AttemptFault {
   /** Stored as last_error: a code of the transport, of the service, or `protocol`. */
   code: string
   message: string
+  outcome: Outcome
   /** Not before this, whatever the backoff says. */
   retry_after_ms?: number
   /** Send again at once: nothing is wrong, the base had moved. */
@@ -109,7 +111,7 @@ function redeemRefused(
 
 function grantFault(stream: StreamRow, grant: GrantFacts): Next | undefined {
   const wrong = grantFactsFault(grant, stream.share_id)
-  if (wrong) return retry("protocol", `an answer that is no grant: ${wrong}`)
+  if (wrong) return protocolFault(`an answer that is no grant: ${wrong}`)
   if (stream.service_id === null || stream.service_id === grant.service_id) return
   return blocked(
     "other_server",
@@ -150,7 +152,7 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
       return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
     if (isRefusal(one.value)) return refusedBatch(shipment.stream, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
-    if (wrong) return { acked, patch, next: retry("protocol", `an answer that is no Ack: ${wrong}`) }
+    if (wrong) return { acked, patch, next: protocolFault(`an answer that is no Ack: ${wrong}`) }
     acked.push(ackedBatch(batch, one.value))
   }
   return { acked, patch, next: { go: "on" } }
@@ -177,7 +179,7 @@ function refusedBatch(
   if (refused !== "gap" && refused !== "server_reset")
     return { acked, patch, next: refusedCall(stream, { code: refused, message }, refusal.retry_after_ms) }
   const register = registerOf(refusal)
-  if (!register) return { acked, patch, next: retry("protocol", `${refused} without a register`) }
+  if (!register) return { acked, patch, next: protocolFault(`${refused} without a register`) }
   const twin = register.head_op_id !== null && !facts.knowsOp(register.head_op_id)
   if (refused === "server_reset") {
     if (!facts.hasRetained() && !acked.length) return { acked, patch, next: blocked("server_reset", message) }
@@ -214,15 +216,21 @@ function refusedCall(
 }
 
 function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { kind: "refused" }>): Next {
-  if (answer.kind === "failed") return retry("service_fault", answer.message)
-  const { code, message, details } = answer.fault
+  if (answer.kind === "failed") return retry("service_fault", answer.message, { outcome: "unknown" })
+  const { code, delivery, message, details } = answer.fault
   return retry(code === "http_status" ? `http_${details.status}` : code, message, {
+    outcome: delivery,
     ...(details.retry_after_ms !== undefined && { retry_after_ms: details.retry_after_ms }),
   })
 }
 
+/** Not what the contract says: whatever was meant, the batch may have been decided. */
+function protocolFault(message: string): Next {
+  return retry("protocol", message, { outcome: "unknown" })
+}
+
 function retry(code: string, message: string, more: Partial<AttemptFault> = {}): Next {
-  return { go: "retry", fault: { code, message, ...more } }
+  return { go: "retry", fault: { code, message, outcome: "refused", ...more } }
 }
 
 function blocked(reason: Block["reason"], message: string): Next {

@@ -11,30 +11,55 @@ interface Of {
 export interface OutboxEvents {
   recorded: Of & { op_ids: string[] }
   superseded: Of & { op_id: string; by_op_id: string }
+  /** A batch was closed and frozen: it is sent as it is from now on. */
+  sealed: Of & { batch_id: string; ops: number; bytes: number }
   /** A POST is about to leave. */
   sent: Of & { attempt: number; batches: number; ops: number }
   /** An Ack was settled. */
   acked: Of & { batch_id: string; ops: number; rejected: number }
+  /** The service rejected the op for good: it is a dead letter now. */
   rejected: Of & { op_id: string; code: string; message: string }
+  /** A dead letter was recorded again, as a new op. */
+  retried: Of & { op_id: string; as_op_id: string }
+  /** A dead letter was given up. */
+  discarded: Of & { op_id: string }
   /** An attempt failed; the next is due then (wall clock, ms). */
-  failed: Of & { code: string; message: string; attempts: number; next_attempt_at: number }
+  failed: Of & { code: string; message: string; outcome: Outcome; attempts: number; next_attempt_at: number }
   blocked: Of & Block & { hint: string }
+  unblocked: Of & { reason: string }
   /** The register's head is unknown here: this outbox, or a copy of it, was restored or copied. */
   twin: Of
   /** The service lost acknowledged data: retained ops were made pending again. */
   server_reset: Of
+  /** The host's `resync` hook was told, and has answered. */
+  resynced: Of & { reason: ResyncReason }
   drained: Of
   removed: Of
   lease: { held: boolean; term: number }
-  /** A bug, a storage fault that stopped the flusher for now, or a listener that threw. */
+  /** The damaged outbox was renamed to `file`, and this one began empty. */
+  quarantined: { file: string; message: string }
+  /** A bug, a storage fault that stopped the flusher for now, or code of the host's that threw. */
   fault: { message: string; cause: unknown }
 }
+
+/**
+ * What is known of an attempt that failed. `refused`: the service said no, and nothing changed there. `not_sent`: it
+ * cannot have seen the request. `unknown`: it may have decided everything in it.
+ */
+export type Outcome = "refused" | "not_sent" | "unknown"
+
+/** Why the host is asked to record its state again. */
+export type ResyncReason = "twin" | "server_reset"
+
+/** Any event, with its name: for logs and metrics that take them all. */
+export type OutboxEvent = { [Name in OutboxEventName]: { name: Name } & OutboxEvents[Name] }[OutboxEventName]
 
 export type OutboxEventName = keyof OutboxEvents
 type Listener<Name extends OutboxEventName> = (event: OutboxEvents[Name]) => void
 
 export class Events {
   readonly #listeners = new Map<OutboxEventName, Set<Listener<never>>>()
+  readonly #observers = new Set<(event: OutboxEvent) => void>()
 
   /** Returns the function that stops listening. */
   on<Name extends OutboxEventName>(name: Name, listener: Listener<Name>): () => void {
@@ -44,18 +69,27 @@ export class Events {
     return () => void set.delete(listener as Listener<never>)
   }
 
+  /** Hears every event. Returns the function that stops. */
+  onAny(observer: (event: OutboxEvent) => void): () => void {
+    this.#observers.add(observer)
+    return () => void this.#observers.delete(observer)
+  }
+
   emit<Name extends OutboxEventName>(name: Name, event: OutboxEvents[Name]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
-      try {
-        ;(listener as Listener<Name>)(event)
-      } catch (cause) {
-        // The listener's own problem: it must neither stop a flush nor end the process. Whoever listens for faults hears it.
-        if (name !== "fault") this.emit("fault", { message: `a listener of "${name}" threw: ${cause}`, cause })
-      }
-    }
+    for (const listener of this.#listeners.get(name) ?? []) this.#tell(name, () => (listener as Listener<Name>)(event))
+    for (const observer of this.#observers) this.#tell(name, () => observer({ name, ...event } as OutboxEvent))
   }
 
   has(name: OutboxEventName): boolean {
-    return (this.#listeners.get(name)?.size ?? 0) > 0
+    return this.#observers.size > 0 || (this.#listeners.get(name)?.size ?? 0) > 0
+  }
+
+  /** What throws in there is the host's own problem: it must neither stop a flush nor end the process. */
+  #tell(name: OutboxEventName, tell: () => void): void {
+    try {
+      tell()
+    } catch (cause) {
+      if (name !== "fault") this.emit("fault", { message: `a listener of "${name}" threw: ${cause}`, cause })
+    }
   }
 }

@@ -53,13 +53,18 @@ export const StreamTable = sqliteTable("sturdy_stream", {
   pruned_op_id: text(),
   retained_ops: integer().notNull().default(0),
   retained_bytes: integer().notNull().default(0),
+  /** Attempts that failed in a row; while blocked, the probes. */
   attempts: integer().notNull().default(0),
-  /** Wall clock, ms: survives a restart, so that nobody hammers a server or forgets a Retry-After. */
+  /** Of the next attempt or probe. Wall clock, ms: survives a restart, so that nobody hammers a server or forgets a Retry-After. */
   next_attempt_at: integer(),
   last_error: text(),
   block: text(),
   block_message: text(),
   time_blocked: integer(),
+  /** Answers to the first pending batch that were neither an Ack nor a refusal, in a row: then it is isolated. */
+  service_fault_count: integer().notNull().default(0),
+  /** Why the host's `resync` hook is still to be told: `twin` or `server_reset`. */
+  resync_owed: text(),
   /** Removal was recorded; no batch is frozen or sent after it. */
   time_removal: integer(),
   /** The removal was settled. */
@@ -93,6 +98,8 @@ export const OpTable = sqliteTable("sturdy_op", {
   actor_id: text(),
   method: text().notNull(),
   args: text().notNull(),
+  /** CRC-32 of what is sent, so that a damaged page is noticed before it is sent. null = by a Sturdy that wrote none. */
+  checksum: integer(),
 })
 
 /** Frozen batches; they stay as long as their ops are retained, so that a reset sends the same batches again. */
@@ -115,6 +122,12 @@ export const DeadLetterTable = sqliteTable("sturdy_dead_letter", {
   /** The op as it was sent, JSON. */
   op: text().notNull(),
   time_created: integer().notNull(),
+  key: text(),
+  /** `retried` or `discarded`, by a person or the host; null as long as nobody has decided. */
+  decision: text(),
+  time_decided: integer(),
+  /** The new op that a retry recorded for it. */
+  retried_op_id: bytes(),
 })
 
 /** Ops that a newer op replaced, here (never sent) or by the server's word (then `by_op_id` may be unknown). */

@@ -44,6 +44,8 @@ export interface StreamRow {
   block: string | null
   block_message: string | null
   time_blocked: number | null
+  service_fault_count: number
+  resync_owed: string | null
   time_removal: number | null
   time_closed: number | null
   repeat_removal: number

@@ -266,7 +266,7 @@ describe("status and ops", () => {
     const { code, out } = await run(["status", "--db", file])
     expect(code).toBe(3)
     expect(out).toContain("blocked: revoked (gone)")
-    expect(out).toContain("ask the share's owner")
+    expect(out).toContain("Ask the share's owner")
   })
 
   test.each(["status", "ops"])("%s changes no byte and leaves no file behind", async (name) => {

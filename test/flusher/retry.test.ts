@@ -164,7 +164,7 @@ test("a failure is told: the code, how often, and when the next attempt is due",
   const now = box.clock.now()
   await box.turn(50)
   expect(seen).toEqual([
-    { stream: "s", code: "http_502", message: "HTTP 502", attempts: 1, next_attempt_at: now + 250 },
+    { stream: "s", code: "http_502", message: "HTTP 502", outcome: "unknown", attempts: 1, next_attempt_at: now + 250 },
   ])
 })
 

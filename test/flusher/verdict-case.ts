@@ -44,6 +44,8 @@ export const row: StreamRow = {
   block: null,
   block_message: null,
   time_blocked: null,
+  service_fault_count: 0,
+  resync_owed: null,
   time_removal: null,
   time_closed: null,
   repeat_removal: 0,

@@ -274,7 +274,7 @@ describe("the settlement", () => {
     next,
     ...more,
   })
-  const retry: Verdict["next"] = { go: "retry", fault: { code: "refused", message: "no" } }
+  const retry: Verdict["next"] = { go: "retry", fault: { code: "refused", message: "no", outcome: "not_sent" } }
 
   test("of a failed attempt counts it and says when the next is due", () => {
     expect(settlementOf(verdict(retry), { ...row, attempts: 4 }, 1_000, 9_000).patch).toEqual({
