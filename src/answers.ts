@@ -2,9 +2,11 @@
 import { decodeValue } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
 import type { Clock } from "./intent/seam.ts"
+import type { Block } from "./flusher/block.ts"
+import type { DiskBlock } from "./flusher/disk-block.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Knowledge } from "./store/knowledge.ts"
-import type { Streams } from "./store/stream.ts"
+import type { StreamRow, Streams } from "./store/stream.ts"
 import { Waiting } from "./waiting.ts"
 
 export interface FlushReport {
@@ -20,6 +22,7 @@ export class Answers {
   constructor(
     readonly knowledge: Knowledge,
     readonly streams: Streams,
+    readonly diskBlock: DiskBlock,
     readonly clock: Clock,
   ) {
     this.#waiting = new Waiting(clock)
@@ -58,7 +61,7 @@ export class Answers {
   /** The report on all that is recorded by now. */
   flush(): Promise<FlushReport> {
     const targets = flushTargets(this.streams)
-    return this.#waiting.until(() => flushReport(this.streams, targets))
+    return this.#waiting.until(() => flushReport(this.streams, targets, this.diskBlock))
   }
 
   /** The same, as far as `limit_ms` goes: resolves when it is there, or will not be in time. */
@@ -125,24 +128,34 @@ function flushTargets(streams: Streams): Map<number, number> {
  * The report, once every stream has reached its target or stands; undefined before. A target that was reached is taken
  * out: each look begins at the first one that is open.
  */
-function flushReport(streams: Streams, targets: Map<number, number>): { value: FlushReport } | undefined {
+function flushReport(
+  streams: Streams,
+  targets: Map<number, number>,
+  { stopsSending, fileMoved }: DiskBlock,
+): { value: FlushReport } | undefined {
   const blocked: FlushReport["blocked"] = []
+  // What was settled in a file that is gone is settled for nobody.
+  const disk = stopsSending ?? (fileMoved() ? movedBlock : undefined)
   for (const [stream_id, target] of targets) {
     const row = streams.get(stream_id)
-    if (row.time_closed !== null && row.repeat_removal === 0) {
+    if (disk?.reason !== "database_moved" && hasReached(streams, row, target)) {
       targets.delete(stream_id)
       continue
     }
-    if (row.block !== null) {
-      blocked.push({ stream: row.name, reason: row.block, message: row.block_message ?? "" })
-      continue
-    }
-    const owed = row.time_removal !== null || (row.session_id !== null && row.granted === 0)
-    // Seqs whose op was superseded lie beyond the cursor without being pending.
-    if (owed || (row.cursor < target && streams.pendingCount(row) > 0)) return
-    targets.delete(stream_id)
+    if (row.block !== null) blocked.push({ stream: row.name, reason: row.block, message: row.block_message ?? "" })
+    else if (disk) blocked.push({ stream: row.name, reason: disk.reason, message: disk.message })
+    else return
   }
   return { value: { settled: blocked.length === 0, blocked } }
+}
+
+const movedBlock: Block = { reason: "database_moved", message: "the outbox file is no longer in its place" }
+
+function hasReached(streams: Streams, row: StreamRow, target: number): boolean {
+  if (row.time_closed !== null && row.repeat_removal === 0) return true
+  const owed = row.time_removal !== null || (row.session_id !== null && row.granted === 0)
+  // Seqs whose op was superseded lie beyond the cursor without being pending.
+  return row.block === null && !owed && (row.cursor >= target || streams.pendingCount(row) === 0)
 }
 
 export function closedError(): SturdyError {

@@ -2,6 +2,8 @@
 import type { BackoffBounds } from "./intent/backoff.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
+import type { ResyncReason } from "./store/resync.ts"
+import type { Stream } from "./stream.ts"
 import type { Transport } from "./wire/transport.ts"
 
 export interface OutboxOptions {
@@ -16,6 +18,12 @@ export interface OutboxOptions {
   retryDelayMsMax?: number
   /** How long another process waits for one that died on another host, in ms. @default 10,000 */
   leaseMs?: number
+  /**
+   * Called when the host must record its state again: the service lost what is no longer kept here (`server_reset`; the
+   * stream goes on when the hook has returned), or a copy of this outbox has written to the share too (`twin`). What it
+   * records is written whole: `onlyIfChanged` and, after a reset, `captureId` begin anew. At least once per occasion.
+   */
+  resync?: (stream: Stream, reason: ResyncReason) => void | Promise<void>
   /** Network, for tests and simulators. */
   transport?: Transport
   /** Time, randomness and crash points, for tests and simulators. */

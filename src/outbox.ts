@@ -1,30 +1,20 @@
-/** `openOutbox`: the one composition root of the client. Builds every part, owns start and close. */
+/** `openOutbox`, and the outbox as a host holds it: what it can be asked, and its start and close. */
 import type { Database } from "bun:sqlite"
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
-import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
-import { Answers, closedError, type FlushReport } from "./answers.ts"
-import { Flusher } from "./flusher/flusher.ts"
+import { closedError, type FlushReport } from "./answers.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
-import { Events, type OutboxEvent, type OutboxEventName, type OutboxEvents } from "./inspect/event.ts"
+import type { OutboxEvent, OutboxEventName, OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
-import { Checkpoints } from "./store/checkpoint.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
-import { chooseDurability, type Durability } from "./store/durability.ts"
-import { Freezer } from "./store/freeze.ts"
-import { Knowledge } from "./store/knowledge.ts"
-import { Lease } from "./store/lease.ts"
-import { processIdentity } from "./store/process-identity.ts"
-import { backoffOf, type OutboxOptions } from "./options.ts"
-import { checkName, checkRef, newRef } from "./ref.ts"
-import { Recorder } from "./store/record.ts"
-import { Settler } from "./store/settle.ts"
-import { Streams, type StreamRow, type SturdyRef } from "./store/stream.ts"
+import type { OutboxOptions } from "./options.ts"
+import { buildParts, type OutboxParts } from "./parts.ts"
+import { checkName, checkRef, checkUnblocking, newRef } from "./ref.ts"
+import type { StreamRow, SturdyRef } from "./store/stream.ts"
 import { Stream } from "./stream.ts"
-import { Units } from "./units.ts"
-import { httpTransport } from "./wire/http.ts"
+import { unblock, type Unblocking } from "./store/unblock.ts"
 
 /**
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
@@ -47,61 +37,22 @@ export function openOutbox(where: string | { database: Database }, options: Outb
 export class Outbox implements AsyncDisposable {
   readonly #open: OpenDatabase
   readonly #seams: Seams
-  readonly #ulid: UlidFactory
-  readonly #events = new Events()
-  readonly #streams: Streams
-  readonly #recorder: Recorder
-  readonly #durability: Durability
-  readonly #checkpoints: Checkpoints | undefined
-  readonly #flusher: Flusher
-  readonly #answers: Answers
+  readonly #parts: OutboxParts
   readonly #linger_ms: number
-  readonly #units: Units
   #sinceWake = 0
   #closing: Promise<void> | undefined
 
   /** Use `openOutbox`. */
   constructor(open: OpenDatabase, seams: Seams, options: OutboxOptions) {
-    const { connection } = open
     this.#open = open
     this.#seams = seams
-    this.#ulid = ulidFactory(seams.clock, seams.random)
-    this.#streams = new Streams(connection)
-    this.#recorder = new Recorder(connection, options.outboxBytesMax, () => settler.retention.makeRoom())
-    const knowledge = new Knowledge(connection, this.#streams)
-    this.#durability = chooseDurability(connection)
-    this.#checkpoints = connection.file ? new Checkpoints(connection, this.#durability) : undefined
-    this.#answers = new Answers(knowledge, this.#streams, seams.clock)
-    this.#units = new Units({
-      recorder: this.#recorder,
-      streams: this.#streams,
-      durability: this.#durability,
-      checkpoints: this.#checkpoints,
-      events: this.#events,
-      wake: (ops) => this.#wakeFor(ops),
-    })
     this.#linger_ms = options.lingerMs ?? limit.linger_ms
-    const owner = randomId(seams.random, 128)
-    const lease = new Lease(connection, owner, processIdentity(), options.leaseMs ?? limit.lease_ms)
-    const settler = new Settler(connection, this.#streams, lease)
-    this.#flusher = new Flusher(
-      {
-        freezer: new Freezer(connection, this.#streams, lease, this.#ulid),
-        settler,
-        knowledge,
-        streams: this.#streams,
-        transport: options.transport ?? httpTransport(seams.clock),
-        seams,
-        events: this.#events,
-        headers: options.headers ?? (() => ({})),
-        backoff: backoffOf(options),
-        changed: () => this.#answers.changed(),
-        failed: (error) => this.#answers.fail(error),
-      },
-      lease,
-      () => this.#changed(),
-      (error) => this.#answers.end(error),
-    )
+    this.#parts = buildParts(open.connection, seams, options, {
+      stream: (name) => this.stream(name),
+      changed: () => this.#changed(),
+      wakeFor: (ops) => this.#wakeFor(ops),
+      wake: () => this.#wake(0),
+    })
     this.#wake(0)
   }
 
@@ -120,22 +71,22 @@ export class Outbox implements AsyncDisposable {
       throw new SturdyError("stream_unknown", `there is no stream ${name} in this outbox`, "Pass a ref to create it.")
     }
     checkRef(name, ref, options.create)
-    const row = this.#streams.open(name, ref, options.create?.session_id)
+    const row = this.#parts.streams.open(name, ref, options.create?.session_id)
     // A fresh ref may be handed out: it is part of what `durable` promises.
-    this.#durability.mark()
+    this.#parts.durability.mark()
     if (row.session_id !== null && row.granted === 0) this.#wake(this.#linger_ms)
     return this.#streamOf(row)
   }
 
   findStream(name: string): Stream | undefined {
     this.#assertOpen()
-    const row = this.#streams.find(name)
+    const row = this.#parts.streams.find(name)
     return row && this.#streamOf(row)
   }
 
   streams(): Stream[] {
     this.#assertOpen()
-    return this.#streams.all().map((row) => this.#streamOf(row))
+    return this.#parts.streams.all().map((row) => this.#streamOf(row))
   }
 
   /** A fresh ref for a share at this service: random id and secret, stored once a stream is opened with it. */
@@ -155,20 +106,20 @@ export class Outbox implements AsyncDisposable {
    */
   unit<T>(body: () => T, options: { bookmark?: Bookmark } = {}): T {
     this.#assertOpen()
-    return this.#units.run(body, options.bookmark)
+    return this.#parts.units.run(body, options.bookmark)
   }
 
   /** How far a source was captured by units with a bookmark. */
   bookmark(source: string): Bookmark | undefined {
     this.#assertOpen()
-    return this.#recorder.captures.bookmark(source)
+    return this.#parts.recorder.captures.bookmark(source)
   }
 
   /** Was an op with this captureId recorded, or noted as stale, on the stream? */
   isCaptured(stream: Stream, captureId: string): boolean {
     this.#assertOpen()
-    const row = this.#streams.find(stream.name)
-    return row !== undefined && this.#recorder.captures.isCaptured(row.stream_id, captureId)
+    const row = this.#parts.streams.find(stream.name)
+    return row !== undefined && this.#parts.recorder.captures.isCaptured(row.stream_id, captureId)
   }
 
   /** The idempotency key under which the call is known here, at the server and in the CLI. */
@@ -187,7 +138,7 @@ export class Outbox implements AsyncDisposable {
     this.#assertOpen()
     const op = ownOp(this, intent)
     this.#wake(0)
-    return this.#answers.result(op)
+    return this.#parts.answers.result(op)
   }
 
   /**
@@ -197,32 +148,32 @@ export class Outbox implements AsyncDisposable {
   async flush(): Promise<FlushReport> {
     this.#assertOpen()
     this.#wake(0)
-    return this.#answers.flush()
+    return this.#parts.answers.flush()
   }
 
   /** Resolves when every op recorded until now survives power loss. @throws SturdyError `sync_failed`, `database_unsafe`. */
   async durable(): Promise<void> {
     this.#assertOpen()
-    return this.#durability.durable()
+    return this.#parts.durability.durable()
   }
 
   /** Sends nothing until `resume`; recording goes on. */
   pause(): void {
-    this.#flusher.pause("host")
+    this.#parts.flusher.pause("host")
   }
 
   resume(): void {
-    this.#flusher.resume("host")
+    this.#parts.flusher.resume("host")
   }
 
   /** Listens; returns the function that stops. */
   on<Name extends OutboxEventName>(name: Name, listener: (event: OutboxEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener)
+    return this.#parts.events.on(name, listener)
   }
 
   /** Hears every event, with its name; returns the function that stops. */
   onAny(observer: (event: OutboxEvent) => void): () => void {
-    return this.#events.onAny(observer)
+    return this.#parts.events.onAny(observer)
   }
 
   /**
@@ -239,15 +190,16 @@ export class Outbox implements AsyncDisposable {
   }
 
   async #close(flush_ms: number): Promise<void> {
-    if (flush_ms > 0 && this.#streams.withWork().length > 0) {
-      this.#flusher.wake(0)
-      await this.#answers.flushFor(flush_ms)
+    if (flush_ms > 0 && this.#parts.streams.withWork().length > 0) {
+      this.#parts.flusher.wake(0)
+      await this.#parts.answers.flushFor(flush_ms)
     }
-    await this.#flusher.stop()
-    this.#answers.end(closedError())
-    this.#checkpoints?.close()
+    this.#parts.resyncs?.close()
+    await this.#parts.flusher.stop()
+    this.#parts.answers.end(closedError())
+    this.#parts.checkpoints?.close()
     try {
-      await this.#durability.close()
+      await this.#parts.durability.close()
     } finally {
       this.#open.close()
     }
@@ -256,22 +208,38 @@ export class Outbox implements AsyncDisposable {
   #streamOf(row: StreamRow): Stream {
     return new Stream(row, {
       outbox: this,
-      streams: this.#streams,
-      ulid: this.#ulid,
+      streams: this.#parts.streams,
+      ulid: this.#parts.ulid,
       clock: this.#seams.clock,
       submit: (stream_id, op, intent) => {
         this.#assertOpen()
-        this.#units.submit({ stream_id, op, intent })
+        this.#parts.units.submit({ stream_id, op, intent })
       },
       remove: (stream_id) => this.#remove(stream_id),
+      unblock: (stream_id, change) => this.#unblock(stream_id, change),
+      diskBlock: () => this.#parts.diskBlock.current,
     })
   }
 
   #remove(stream_id: number): void {
     this.#assertOpen()
-    this.#streams.recordRemoval(stream_id)
-    this.#durability.mark()
-    if (!this.#closing) this.#flusher.hurry(stream_id)
+    this.#parts.streams.recordRemoval(stream_id)
+    this.#parts.durability.mark()
+    if (!this.#closing) this.#parts.flusher.hurry(stream_id)
+  }
+
+  #unblock(stream_id: number, change: Unblocking): boolean {
+    this.#assertOpen()
+    const { streams, events, durability } = this.#parts
+    const { name, time_closed } = streams.get(stream_id)
+    checkUnblocking(name, change)
+    if (time_closed !== null)
+      throw new SturdyError("stream_closed", `stream ${name}: its share was removed`, "Share again under a new name.")
+    const reason = unblock(this.#open.connection, streams, stream_id, change)
+    durability.mark()
+    if (reason !== undefined) events.emit("unblocked", { stream: name, reason })
+    this.#wake(0)
+    return reason !== undefined
   }
 
   #wakeFor(ops: number): void {
@@ -282,14 +250,17 @@ export class Outbox implements AsyncDisposable {
   #wake(delay_ms: number): void {
     if (this.#closing) return
     if (delay_ms === 0) this.#sinceWake = 0
-    this.#flusher.wake(delay_ms)
+    this.#parts.flusher.wake(delay_ms)
   }
 
   #changed(): void {
-    this.#checkpoints?.look()
-    this.#answers.changed()
+    const { checkpoints, diskBlock, recorder, resyncs, answers, flusher } = this.#parts
+    checkpoints?.look()
+    if (diskBlock.current?.reason === "outbox_full" && recorder.hasRoom()) diskBlock.over()
+    resyncs?.look()
+    answers.changed()
     // Somebody waits for what another process may do: look again by and by.
-    if (this.#answers.awaited) this.#flusher.wake(limit.poll_ms)
+    if (answers.awaited) flusher.wake(limit.poll_ms)
   }
 
   #assertOpen(): void {

@@ -3,8 +3,10 @@ import { encodeArgs } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
 import type { Reference } from "./intent/reference.ts"
 import * as limit from "./intent/limit.ts"
+import { hintOf, type Block } from "./flusher/block.ts"
 import { newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
 import type { NewOp } from "./store/new-op.ts"
+import type { Unblocking } from "./store/unblock.ts"
 import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
 import { nameProblem } from "./ref.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
@@ -53,6 +55,19 @@ export interface StreamOwner {
   /** Writes the op, or adds it to the open unit; the IntentOp is told which op stands for it. */
   submit(stream_id: number, op: NewOp, intent: IntentOp): void
   remove(stream_id: number): void
+  unblock(stream_id: number, change: Unblocking): boolean
+  diskBlock(): Block | undefined
+}
+
+/** Why a stream does not move. */
+export interface StreamBlock {
+  reason: string
+  message: string
+  hint: string
+  /** ms since the epoch; undefined for a block of the outbox itself, which is known to this process only. */
+  since: number | undefined
+  /** When it is looked at again, ms since the epoch; undefined if it does not end by asking again. */
+  next_probe_at: number | undefined
 }
 
 export interface StreamStatus {
@@ -67,7 +82,7 @@ export interface StreamStatus {
   /** Attempts that reached the network or tried to, and batches that the service decided. */
   posts: number
   batches: number
-  block: string | undefined
+  block: StreamBlock | undefined
   /** Its removal was recorded: nothing more can be. */
   removed: boolean
 }
@@ -139,6 +154,16 @@ export class Stream {
     this.#owner.remove(this.#stream_id)
   }
 
+  /**
+   * Lifts the block that stops this stream, now: for what no probe can see, or when waiting for one is too long. With
+   * `secret`, `service` or `acceptServer` it also changes what the stream is sent with. False if there was no block.
+   *
+   * @throws SturdyError `invalid_argument`, `stream_closed`, `busy`, `disk_full`, `closed`; nothing was written.
+   */
+  unblock(change: Unblocking = {}): boolean {
+    return this.#owner.unblock(this.#stream_id, change)
+  }
+
   status(): StreamStatus {
     const row = this.#row
     return {
@@ -151,7 +176,7 @@ export class Stream {
       dead: row.dead_count,
       posts: row.post_count,
       batches: row.batch_count,
-      block: row.block ?? undefined,
+      block: blockOf(row, this.#owner.diskBlock()),
       removed: row.time_removal !== null,
     }
   }
@@ -172,6 +197,18 @@ export class Stream {
       throw invalid(`dependsOn: ${JSON.stringify(on)} is not an op_id`)
     }
     return this.#reference(on, "dependsOn").op_id
+  }
+}
+
+function blockOf(row: StreamRow, disk: Block | undefined): StreamBlock | undefined {
+  const { block, block_message, time_blocked, next_attempt_at } = row
+  if (block === null) return disk && { ...disk, hint: hintOf(disk.reason), since: undefined, next_probe_at: undefined }
+  return {
+    reason: block,
+    message: block_message ?? "",
+    hint: hintOf(block),
+    since: time_blocked ?? undefined,
+    next_probe_at: next_attempt_at ?? undefined,
   }
 }
 

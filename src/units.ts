@@ -1,5 +1,6 @@
 /** Units being written: the calls of one body, or of one call outside of any, in one transaction, and what follows it. */
 import { SturdyError } from "./intent/error.ts"
+import type { DiskBlock } from "./flusher/disk-block.ts"
 import type { Events } from "./inspect/event.ts"
 import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
@@ -21,6 +22,7 @@ export interface UnitsParts {
   streams: Streams
   durability: Durability
   checkpoints: Checkpoints | undefined
+  diskBlock: DiskBlock
   events: Events
   /** So many ops wait to be sent that did not before. */
   wake: (ops: number) => void
@@ -75,9 +77,21 @@ export class Units {
         "A unit is decided by one share in one transaction: use one unit per stream.",
       )
     const ops = entries.map((entry) => entry.op)
-    const recorded = this.parts.recorder.record(first.stream_id, ops, bookmark)
+    const recorded = this.#record(first, ops, bookmark)
     recorded.forEach(({ op_id, seq }, index) => Object.assign(entries[index]!.intent, { op_id, seq }))
     this.#written(first.stream_id, ops, recorded)
+  }
+
+  #record(first: UnitEntry, ops: readonly NewOp[], bookmark: Bookmark | undefined): RecordedOp[] {
+    const { recorder, diskBlock } = this.parts
+    try {
+      const recorded = recorder.record(first.stream_id, ops, bookmark)
+      if (diskBlock.current) diskBlock.over()
+      return recorded
+    } catch (error) {
+      if (error instanceof SturdyError) diskBlock.met(error)
+      throw error
+    }
   }
 
   #written(stream_id: number, ops: readonly NewOp[], recorded: readonly RecordedOp[]): void {

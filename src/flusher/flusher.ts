@@ -5,7 +5,7 @@
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Timer } from "../intent/seam.ts"
-import { storageError } from "../store/fault.ts"
+import { movedError, storageError } from "../store/fault.ts"
 import type { Lease } from "../store/lease.ts"
 import { Slots } from "./slots.ts"
 import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
@@ -80,14 +80,33 @@ export class Flusher {
   #look(): void {
     if (this.#stopped) return
     try {
+      if (this.#fileMoved()) return
       if (this.#paused.size === 0) this.#startDue()
-      if (this.#running.size === 0) this.#giveBack()
+      if (this.#running.size === 0) this.#rest()
       // Whoever holds the lease sends for all: also what other processes record meanwhile.
       else this.wake(limit.poll_ms)
       this.changed()
     } catch (error) {
       this.#fault(error)
     }
+  }
+
+  /** A file that was taken away would take every write into nowhere; it may be put back. */
+  #fileMoved(): boolean {
+    const { diskBlock } = this.parts
+    if (!diskBlock.fileMoved()) return false
+    diskBlock.met(movedError(diskBlock.file ?? "the file", "flushing"))
+    this.wake(limit.poll_ms)
+    this.changed()
+    return true
+  }
+
+  #rest(): void {
+    this.#giveBack()
+    const probe_ms = this.parts.streams.untilProbe()
+    // In steps: the clock that the time was written by may be another one.
+    if (probe_ms !== undefined && this.#paused.size === 0)
+      this.wake(Math.min(Math.max(probe_ms, limit.poll_ms), limit.probe_delay_ms_min))
   }
 
   #startDue(): void {
@@ -182,6 +201,10 @@ export class Flusher {
   /** A storage fault passes and is tried again; anything else is a bug, which must not be repeated. */
   #fault(thrown: unknown): void {
     const error = storageError(thrown, "flushing")
+    if (error instanceof SturdyError && this.parts.diskBlock.met(error)) {
+      this.changed()
+      return this.wake(limit.poll_ms)
+    }
     this.#report(error)
     if (error instanceof SturdyError && error.retriable) return this.wake(limit.poll_ms)
     if (error instanceof SturdyError) return this.parts.failed(error)

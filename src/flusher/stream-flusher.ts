@@ -9,17 +9,22 @@ import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import type { Events } from "../inspect/event.ts"
-import type { Shipment, Freezer } from "../store/freeze.ts"
+import type { Freezer, Shipment, Window } from "../store/freeze.ts"
 import type { Knowledge } from "../store/knowledge.ts"
 import type { Settler } from "../store/settle.ts"
-import type { StreamRow, Streams } from "../store/stream.ts"
+import { isDue, type StreamRow, type Streams } from "../store/stream.ts"
 import { sendPost, type Post } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
-import { hintOf } from "./block.ts"
+import { announce } from "./announce.ts"
+import { probeOf } from "./block.ts"
+import type { AttemptFault, Next } from "./classify.ts"
+import type { DiskBlock } from "./disk-block.ts"
 import { Pause } from "./pause.ts"
+import { probeDelayMs } from "./probe.ts"
+import { failedAttempts, probesMade, settlementOf } from "./settlement.ts"
 import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
-import { failedAttempts, judge, postFor, settlementOf, type AttemptFault, type Verdict } from "./verdict.ts"
+import { judge, postFor, type Verdict } from "./verdict.ts"
 
 export interface StreamFlusherParts {
   freezer: Freezer
@@ -29,6 +34,7 @@ export interface StreamFlusherParts {
   transport: Transport
   seams: Seams
   events: Events
+  diskBlock: DiskBlock
   headers: () => Record<string, string>
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
@@ -54,6 +60,10 @@ export class StreamFlusher {
   #rested = false
   /** The server asked for the pause that is on. */
   #asked = false
+  /** Steps of our own disk that failed in a row: it may not be able to take a note of them. */
+  #localFaults = 0
+  /** What one POST carries; made smaller for the rest of the run by a service that takes no more. */
+  #window: Window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max - limit.post_overhead_bytes }
 
   constructor(
     readonly stream_id: number,
@@ -114,14 +124,23 @@ export class StreamFlusher {
   async #next(): Promise<void> {
     const shipment = this.#freeze()
     if (!shipment) return this.#on("stop")
-    if (hasWork(shipment)) return this.#attempt(shipment)
-    this.parts.events.emit("drained", { stream: shipment.stream.name })
+    const { events, seams } = this.parts
+    const stream = shipment.stream.name
+    for (const { batch_id, ops, bytes } of shipment.sealed)
+      events.emit("sealed", { stream, batch_id, ops: ops.length, bytes })
+    if (hasWork(shipment, seams.clock.now())) return this.#attempt(shipment)
+    if (shipment.stream.block === null) events.emit("drained", { stream })
     this.#on("drained")
   }
 
   #freeze(): Shipment | undefined {
-    const window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max - limit.post_overhead_bytes }
-    return this.#local(() => this.parts.freezer.freeze(this.term, this.stream_id, window))
+    const { block } = this.parts.streams.get(this.stream_id)
+    const window = block === null ? this.#window : { ...this.#window, batches_max: probeOf(block) === "batch" ? 1 : 0 }
+    return this.#local(() => {
+      // While the disk takes nothing, no answer could be written down: try it before the POST, not after.
+      if (this.parts.diskBlock.stopsSending && !this.parts.freezer.lease.renew(this.term)) return
+      return this.parts.freezer.freeze(this.term, this.stream_id, window)
+    })
   }
 
   async #attempt(shipment: Shipment): Promise<void> {
@@ -142,7 +161,7 @@ export class StreamFlusher {
     })
     const { next } = verdict
     if (this.#abort.signal.aborted && next.go === "retry" && next.fault.code === "aborted") return
-    this.#settle(stream, this.#overtaken(post, next) ? { ...verdict, next: { go: "on" } } : verdict)
+    this.#settle(stream, this.#overtaken(stream, post, next) ? { ...verdict, next: { go: "on" } } : verdict)
   }
 
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
@@ -151,29 +170,45 @@ export class StreamFlusher {
       return this.parts.headers()
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      const next: Verdict["next"] = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }
+      const next: Next = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }
       this.#settle(stream, { acked: [], patch: {}, next })
       return
     }
   }
 
-  /** A removal was recorded while the POST was out: what blocks the batches does not stop it. */
-  #overtaken(post: Post, next: Verdict["next"]): boolean {
-    return next.go === "block" && !post.remove && this.parts.streams.get(this.stream_id).time_removal !== null
+  /** While the POST was out a removal was recorded, which no block stops, or what the block speaks of was changed. */
+  #overtaken(sent: StreamRow, post: Post, next: Next): boolean {
+    if (next.go !== "block") return false
+    const { time_removal, secret, service } = this.parts.streams.get(this.stream_id)
+    return (!post.remove && time_removal !== null) || secret !== sent.secret || service !== sent.service
   }
 
   #settle(stream: StreamRow, verdict: Verdict): void {
-    const { clock } = this.parts.seams
-    const fault = verdict.next.go === "retry" ? verdict.next.fault : undefined
-    const delay_ms = fault && this.#delay(fault, failedAttempts(verdict, stream))
-    const now = clock.now()
-    const settlement = settlementOf(verdict, stream, now, delay_ms === undefined ? undefined : now + delay_ms)
+    const { next, cut } = verdict
+    const now = this.parts.seams.clock.now()
+    const delay_ms = this.#delayAfter(stream, verdict)
+    const due_at = delay_ms === undefined ? undefined : now + delay_ms
+    const settlement = settlementOf(verdict, stream, now, due_at)
     const settled = this.#local(() => this.parts.settler.settle(this.term, this.stream_id, settlement))
     if (!settled) return this.#on("stop")
-    this.#announce(stream, settled, verdict)
+    announce(this.parts.events, stream, settled, verdict)
     this.parts.changed()
-    if (fault) throw new AttemptFailed(fault, delay_ms ?? 0)
-    this.#on(verdict.next.go === "block" ? "refused" : verdict.next.go === "closed" ? "removed" : "settled")
+    if (verdict.alone) this.#window.batches_max = 1
+    if (cut) {
+      if (next.go === "retry" && next.fault.blames === "size") this.#window.seal_bytes_max = Math.ceil(cut.bytes / 2)
+      if (!this.#local(() => this.parts.freezer.cut(this.term, cut))) return this.#on("stop")
+    }
+    if (next.go === "retry") throw new AttemptFailed(next.fault, delay_ms ?? 0)
+    this.#on(next.go === "block" ? "refused" : next.go === "closed" ? "removed" : "settled")
+  }
+
+  /** ms until the next attempt, or the next probe of a block that can end by itself. */
+  #delayAfter(stream: StreamRow, verdict: Verdict): number | undefined {
+    const { next } = verdict
+    if (next.go === "retry") return this.#delay(next.fault, failedAttempts(verdict, stream))
+    if (next.go !== "block" || probeOf(next.block.reason) === "nothing") return
+    const delay_ms = probeDelayMs(probesMade(verdict, stream), this.parts.seams.random)
+    return Math.max(delay_ms, next.fault?.retry_after_ms ?? 0)
   }
 
   #delay(fault: AttemptFault, attempts: number): number {
@@ -221,42 +256,30 @@ export class StreamFlusher {
 
   /** A fault of our own disk or a lock held elsewhere: the server's word is not lost, it gives it again. */
   #local<T>(work: () => T): T {
+    const { diskBlock, events, failed, changed } = this.parts
     try {
-      return work()
+      const done = work()
+      this.#localFaults = 0
+      if (diskBlock.stopsSending) diskBlock.over()
+      return done
     } catch (error) {
       if (!(error instanceof SturdyError)) throw error
+      this.#localFaults += 1
       const fault: AttemptFault = { code: error.code, message: error.message, outcome: "unknown" }
-      this.parts.events.emit("fault", { message: error.message, cause: error })
-      if (!error.retriable) this.parts.failed(error)
-      throw new AttemptFailed(fault, error.retriable ? this.#delay(fault, 1) : limit.retry_delay_ms_max)
+      if (diskBlock.met(error)) changed()
+      else {
+        events.emit("fault", { message: error.message, cause: error })
+        if (!error.retriable) failed(error)
+      }
+      const again = error.retriable || diskBlock.stopsSending !== undefined
+      throw new AttemptFailed(fault, again ? this.#delay(fault, this.#localFaults) : limit.retry_delay_ms_max)
     }
-  }
-
-  #announce(before: StreamRow, after: StreamRow, { acked, reset, twin, next }: Verdict): void {
-    const { events } = this.parts
-    const stream = before.name
-    for (const { batch, rejected } of acked) {
-      events.emit("acked", { stream, batch_id: batch.batch_id, ops: batch.ops.length, rejected: rejected.size })
-      for (const [op_id, { code, message }] of rejected) events.emit("rejected", { stream, op_id, code, message })
-    }
-    if (twin) events.emit("twin", { stream })
-    if (reset) events.emit("server_reset", { stream })
-    if (next.go === "closed") events.emit("removed", { stream })
-    if (next.go === "block") events.emit("blocked", { stream, ...next.block, hint: hintOf(next.block.reason) })
-    if (next.go === "retry")
-      events.emit("failed", {
-        stream,
-        code: next.fault.code,
-        message: next.fault.message,
-        outcome: next.fault.outcome,
-        attempts: after.attempts,
-        next_attempt_at: after.next_attempt_at ?? 0,
-      })
   }
 }
 
-function hasWork({ stream, batches }: Shipment): boolean {
-  if (stream.block !== null) return false
+/** There is something to send: of a blocked stream a probe, when it is due. */
+function hasWork({ stream, batches }: Shipment, now: number): boolean {
+  if (stream.block !== null) return stream.next_attempt_at !== null && isDue(stream.next_attempt_at, now)
   if (stream.time_closed !== null) return stream.repeat_removal === 1
   if (stream.time_removal !== null) return true
   return batches.length > 0 || (stream.session_id !== null && stream.granted === 0)

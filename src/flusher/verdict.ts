@@ -1,38 +1,31 @@
 /**
- * What an answer means: pure, from the answer of one POST to what is settled and what happens next. The only place that
- * decides by a code of the service's.
+ * What the answers of one POST mean together: pure, from them to what is settled and what happens next. What a single
+ * code means stands in classify.ts.
  */
 import { registerAfter, type Register } from "../intent/base.ts"
 import * as limit from "../intent/limit.ts"
-import type { AckedBatch, Settlement, StreamPatch } from "../store/settle.ts"
+import type { AckedBatch, StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
 import type { Answer, Post, PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
-import type { Outcome } from "../inspect/event.ts"
-import { isBlockReason, type Block } from "./block.ts"
+import { probeOf } from "./block.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
-
-/** Why an attempt brought no answer that settles everything. */
-export interface AttemptFault {
-  /** Stored as last_error: a code of the transport, of the service, or `protocol`. */
-  code: string
-  message: string
-  outcome: Outcome
-  /** Not before this, whatever the backoff says. */
-  retry_after_ms?: number
-  /** Send again at once: nothing is wrong, the base had moved. */
-  at_once?: boolean
-}
-
-export type Next =
-  { go: "on" } | { go: "retry"; fault: AttemptFault } | { go: "block"; block: Block } | { go: "closed" }
+import { blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
+import { narrowed, serviceFaults } from "./narrow.ts"
+import { afterProbe } from "./probe.ts"
 
 export interface Verdict {
   acked: AckedBatch[]
   patch: StreamPatch
   reset?: Register
   twin?: boolean
+  /** The next POST carries its first batch alone. */
+  alone?: boolean
+  /** Is split between two of its units before it is sent again. */
+  cut?: FrozenBatch
+  /** The reason of the block that is lifted. */
+  lifted?: string
   next: Next
 }
 
@@ -52,9 +45,14 @@ export function postFor(shipment: Shipment, headers: Record<string, string>): Po
     headers,
     create: session_id !== null && stream.granted === 0 ? { share_id, secret, session_id } : undefined,
     redeem: { share_id, secret, writer_id },
-    batches: stream.probing ? [] : envelopes(stream, batches),
+    batches: redeemsOnly(stream) ? [] : envelopes(stream, batches),
     remove: stream.time_removal !== null,
   }
+}
+
+/** Nothing may be published before the share, or what stands in its way, was looked at. */
+function redeemsOnly({ probing, block }: StreamRow): boolean {
+  return probing === 1 || (block !== null && probeOf(block) === "redeem")
 }
 
 /** Each batch says what it was made for: the base, then that plus the batch before it. */
@@ -70,6 +68,14 @@ function envelopes(stream: StreamRow, batches: readonly FrozenBatch[]): AppendBa
 
 export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts: OutboxFacts): Verdict {
   const { stream } = shipment
+  const meant = meaningOf(shipment, post, answer, facts)
+  meant.patch.service_fault_count = serviceFaults(stream, meant, post)
+  const verdict = narrowed(shipment, post, meant)
+  return stream.block === null ? verdict : afterProbe(stream, post, verdict)
+}
+
+function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: OutboxFacts): Verdict {
+  const { stream } = shipment
   const patch: StreamPatch = {}
   const only = (next: Next): Verdict => ({ acked: [], patch, next })
   if (answer.created?.kind === "value" && typeof answer.created.value?.url === "string")
@@ -81,6 +87,8 @@ export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts:
   if (wrong) return only(wrong)
   applyGrant(patch, answer.grant.value)
   if (answer.removed) return only(removalNext(stream, answer.removed))
+  if (stream.block === "scope_denied" && !answer.grant.value.scopes.includes("append"))
+    return only(blocked("scope_denied", `the capability has the scopes ${answer.grant.value.scopes.join(", ")}`))
   return appended(shipment, post, answer, facts, patch)
 }
 
@@ -182,7 +190,12 @@ function refusedBatch(
   if (!register) return { acked, patch, next: protocolFault(`${refused} without a register`) }
   const twin = register.head_op_id !== null && !facts.knowsOp(register.head_op_id)
   if (refused === "server_reset") {
-    if (!facts.hasRetained() && !acked.length) return { acked, patch, next: blocked("server_reset", message) }
+    if (!facts.hasRetained() && !acked.length) {
+      // Where the stream goes on if it is decided that it goes on without what was lost.
+      patch.base_cursor = register.cursor
+      patch.base_head_op_id = register.head_op_id
+      return { acked, patch, next: blocked("server_reset", message) }
+    }
     return { acked, patch, reset: register, twin, next: { go: "on" } }
   }
   patch.base_cursor = register.cursor
@@ -191,88 +204,8 @@ function refusedBatch(
   return { acked, patch, twin, next: retry("gap", message, { at_once: acked.length > 0 || isFirst(stream) }) }
 }
 
-/** Once at once, then with backoff; and no two answers of this kind take turns. */
-function isFirst({ last_error }: StreamRow): boolean {
-  return last_error !== "gap" && last_error !== "stale_epoch"
-}
-
 function registerOf(refusal: Refusal): Register | undefined {
   const { cursor, head_op_id } = refusal
   if (!Number.isSafeInteger(cursor) || (head_op_id !== null && typeof head_op_id !== "string")) return
   return { cursor: cursor!, head_op_id }
-}
-
-/** A coded refusal of any call: a block if a person must act, else another attempt. */
-function refusedCall(
-  stream: StreamRow,
-  { code, message }: { code: string; message: string },
-  retry_after_ms?: number,
-): Next {
-  if (isBlockReason(code) && code !== "share_unknown" && code !== "server_reset") return blocked(code, message)
-  const at_once = code === "stale_epoch" && isFirst(stream)
-  // The server's word: it may be anything, and an endless or unreadable delay would be none at all.
-  const wait = Math.min(Math.max(0, Number(retry_after_ms)), limit.retry_after_ms_max)
-  return retry(code, message, { at_once, ...(!Number.isNaN(wait) && { retry_after_ms: wait }) })
-}
-
-function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { kind: "refused" }>): Next {
-  if (answer.kind === "failed") return retry("service_fault", answer.message, { outcome: "unknown" })
-  const { code, delivery, message, details } = answer.fault
-  return retry(code === "http_status" ? `http_${details.status}` : code, message, {
-    outcome: delivery,
-    ...(details.retry_after_ms !== undefined && { retry_after_ms: details.retry_after_ms }),
-  })
-}
-
-/** Not what the contract says: whatever was meant, the batch may have been decided. */
-function protocolFault(message: string): Next {
-  return retry("protocol", message, { outcome: "unknown" })
-}
-
-function retry(code: string, message: string, more: Partial<AttemptFault> = {}): Next {
-  return { go: "retry", fault: { code, message, outcome: "refused", ...more } }
-}
-
-function blocked(reason: Block["reason"], message: string): Next {
-  return { go: "block", block: { reason, message } }
-}
-
-/** Attempts that failed in a row, this one included: one that settled something begins a new row. */
-export function failedAttempts({ acked }: Verdict, stream: StreamRow): number {
-  return acked.length > 0 ? 1 : stream.attempts + 1
-}
-
-/** The settlement of a verdict. `retry_at`: when the next attempt is due, if it failed. */
-export function settlementOf(
-  verdict: Verdict,
-  stream: StreamRow,
-  now: number,
-  retry_at: number | undefined,
-): Settlement {
-  const { acked, reset, twin, next } = verdict
-  const patch: StreamPatch = { ...verdict.patch, attempts: 0, next_attempt_at: null, last_error: null }
-  if (next.go === "retry") {
-    patch.attempts = failedAttempts(verdict, stream)
-    patch.next_attempt_at = retry_at ?? null
-    patch.last_error = next.fault.code
-  }
-  if (next.go === "block") {
-    patch.block = next.block.reason
-    patch.block_message = next.block.message
-    patch.time_blocked = now
-  }
-  if (next.go === "closed") {
-    patch.time_closed = stream.time_closed ?? now
-    patch.repeat_removal = 0
-    patch.block = null
-  }
-  const lost = reset !== undefined || patch.probing === 1
-  return {
-    acked,
-    patch,
-    ...(reset && { reset }),
-    ...(twin && { twin }),
-    ...(lost && { repeatRemovals: true }),
-    posts: 1,
-  }
 }

@@ -3,6 +3,7 @@
  * throws is told as `fault`: it cannot stop a flush.
  */
 import type { Block } from "../flusher/block.ts"
+import type { ResyncReason } from "../store/resync.ts"
 
 interface Of {
   stream: string
@@ -25,8 +26,9 @@ export interface OutboxEvents {
   discarded: Of & { op_id: string }
   /** An attempt failed; the next is due then (wall clock, ms). */
   failed: Of & { code: string; message: string; outcome: Outcome; attempts: number; next_attempt_at: number }
-  blocked: Of & Block & { hint: string }
-  unblocked: Of & { reason: string }
+  /** Without a stream: the outbox itself, by its disk, its file or its quota. */
+  blocked: { stream: string | undefined } & Block & { hint: string }
+  unblocked: { stream: string | undefined; reason: string }
   /** The register's head is unknown here: this outbox, or a copy of it, was restored or copied. */
   twin: Of
   /** The service lost acknowledged data: retained ops were made pending again. */
@@ -47,9 +49,6 @@ export interface OutboxEvents {
  * cannot have seen the request. `unknown`: it may have decided everything in it.
  */
 export type Outcome = "refused" | "not_sent" | "unknown"
-
-/** Why the host is asked to record its state again. */
-export type ResyncReason = "twin" | "server_reset"
 
 /** Any event, with its name: for logs and metrics that take them all. */
 export type OutboxEvent = { [Name in OutboxEventName]: { name: Name } & OutboxEvents[Name] }[OutboxEventName]

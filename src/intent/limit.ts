@@ -39,6 +39,12 @@ export const retry_delay_ms_max = 60_000
 /** A Retry-After beyond this is cut to it: a wrong header must not silence a stream for days. */
 export const retry_after_ms_max = 3_600_000
 
+/** A blocked stream is probed after this, then after twice as long, up to the cap; each spread by up to a half. */
+export const probe_delay_ms_min = 60_000
+export const probe_delay_ms_max = 3_600_000
+/** So many answers in a row that are neither an Ack nor a refusal, and the batch is narrowed to the unit that causes them. */
+export const service_faults_max = 5
+
 /** One attempt, from the first byte sent to the last received. */
 export const request_deadline_ms = 30_000
 /** Bytes of one response: results of a full window, with room. */

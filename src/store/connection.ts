@@ -8,7 +8,7 @@ import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { isThenable } from "../intent/thenable.ts"
-import { sqliteCode, storageError } from "./fault.ts"
+import { movedError, sqliteCode, storageError } from "./fault.ts"
 
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 
@@ -124,16 +124,12 @@ export class Connection {
 
   /** A file that was deleted or replaced goes on "committing" into an inode that nobody will ever read. */
   #assertInPlace(doing: string): void {
-    if (!this.file || !this.moved()) return
-    throw new SturdyError(
-      "database_moved",
-      `${doing}: ${this.file} was moved, deleted or replaced while it was open; what was written is in the old file`,
-      "Put the file back, or close this outbox and open it again; repeating with the same captureId is safe.",
-      { indeterminate: true },
-    )
+    if (this.moved()) throw movedError(this.file!, doing)
   }
 
+  /** Never for the host's file: what becomes of that is the host's business. */
   moved(): boolean {
+    if (!this.file) return false
     this.db.fileControl(constants.SQLITE_FCNTL_HAS_MOVED, this.#moved)
     return this.#moved[0] !== 0
   }

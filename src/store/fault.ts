@@ -86,3 +86,13 @@ export function storageError(error: unknown, doing: string, indeterminate = fals
     indeterminate,
   })
 }
+
+/** The open file is no longer the one of its name. What was written may be in a file that nobody will ever read. */
+export function movedError(file: string, doing: string): SturdyError {
+  return new SturdyError(
+    "database_moved",
+    `${doing}: ${file} was moved, deleted or replaced while it was open; what was written is in the old file`,
+    "Put the file back, or close this outbox and open it again; repeating with the same captureId is safe.",
+    { indeterminate: true },
+  )
+}

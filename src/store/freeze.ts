@@ -16,33 +16,35 @@ import { endSeq, type StreamRow, type Streams } from "./stream.ts"
 /** Ops read in one step: of the largest ones, 64 MiB beyond the window. */
 const read_ops = 16
 
-export interface FrozenBatch {
+interface BatchRow {
   batch_id: string
   first_seq: number
   last_seq: number
+  op_count: number
   bytes: number
+}
+
+export interface FrozenBatch extends BatchRow {
   ops: WireOp[]
   /** Place of each op, as `ops`. */
   seqs: number[]
+  /** Ops of each unit, in order: a batch is cut between them only. */
+  units: number[]
 }
 
 /** What one POST carries for one stream. */
 export interface Shipment {
   stream: StreamRow
   batches: FrozenBatch[]
+  /** Those of them that were frozen now. */
+  sealed: FrozenBatch[]
 }
 
 export interface Window {
   batches_max: number
   bytes_max: number
-}
-
-interface BatchRow {
-  first_seq: number
-  last_seq: number
-  batch_id: string
-  op_count: number
-  bytes: number
+  /** New batches are sealed at this many bytes, if it is less than what the grant allows. */
+  seal_bytes_max?: number
 }
 
 interface SizedOp extends Sealable {
@@ -54,6 +56,7 @@ export class Freezer {
   readonly #ops: Statement<OpRow, [number, number, number]>
   readonly #frozen: Statement<BatchRow>
   readonly #insertBatch: Statement
+  readonly #deleteBatch: Statement
   readonly #moveFrozen: Statement
 
   constructor(
@@ -71,6 +74,7 @@ export class Freezer {
     this.#insertBatch = db.prepare(
       "insert into sturdy_batch (first_seq, last_seq, batch_id, op_count, bytes, time_frozen) values (?, ?, ?, ?, ?, ?)",
     )
+    this.#deleteBatch = db.prepare("delete from sturdy_batch where first_seq = ? and batch_id = ?")
     this.#moveFrozen = db.prepare("update sturdy_stream set frozen_seq = ? where stream_id = ?")
   }
 
@@ -83,12 +87,35 @@ export class Freezer {
     return this.connection.transact("freeze", () => {
       if (!this.lease.isHeld(term)) return
       const stream = this.streams.get(stream_id)
-      if (stream.time_removal !== null) return { stream, batches: [] }
-      const batches = this.#frozenBatches(stream, window)
-      const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
-      const room = { batches_max: window.batches_max - batches.length, bytes_max: window.bytes_max - bytes }
-      if (room.batches_max > 0 && room.bytes_max > 0) batches.push(...this.#sealNew(stream, room))
-      return { stream: { ...stream, frozen_seq: batches.at(-1)?.last_seq ?? stream.frozen_seq }, batches }
+      if (stream.time_removal !== null) return { stream, batches: [], sealed: [] }
+      const frozen = this.#frozenBatches(stream, window)
+      // One that is frozen and did not fit comes before every new one.
+      const next = (frozen.at(-1)?.last_seq ?? stream.cursor) === stream.frozen_seq
+      const bytes = frozen.reduce((sum, batch) => sum + batch.bytes, 0)
+      const room = {
+        ...window,
+        batches_max: window.batches_max - frozen.length,
+        bytes_max: window.bytes_max - bytes,
+      }
+      const sealed = next && room.batches_max > 0 && room.bytes_max > 0 ? this.#sealNew(stream, room) : []
+      const frozen_seq = sealed.at(-1)?.last_seq ?? stream.frozen_seq
+      return { stream: { ...stream, frozen_seq }, batches: [...frozen, ...sealed], sealed }
+    })
+  }
+
+  /**
+   * Splits a frozen batch between two of its units, near the middle of its bytes, into two with ids of their own; the
+   * text of the ops stays. False if the lease was lost.
+   */
+  cut(term: number, batch: FrozenBatch): boolean {
+    this.connection.assertAlone("cut batch")
+    return this.connection.transact("cut batch", () => {
+      if (!this.lease.isHeld(term)) return false
+      const { changes } = this.#deleteBatch.run(batch.first_seq, batch.batch_id)
+      assert(changes === 1, `batch ${batch.batch_id} is to be cut and is not there`)
+      const { left, right } = halves(batch)
+      for (const half of [left, right]) this.#insert(half, this.ulid())
+      return true
     })
   }
 
@@ -104,7 +131,12 @@ export class Freezer {
         ops.length === row.op_count,
         `batch ${row.batch_id} was frozen with ${row.op_count} ops and now has ${ops.length}`,
       )
-      batches.push({ ...row, ops: ops.map(wireOfRow), seqs: ops.map((op) => op.seq) })
+      batches.push({
+        ...row,
+        ops: ops.map(wireOfRow),
+        seqs: ops.map((op) => op.seq),
+        units: unitLengths(ops.map((op) => op.continues !== null)),
+      })
     }
     return batches
   }
@@ -112,7 +144,10 @@ export class Freezer {
   #sealNew(stream: StreamRow, room: Window): FrozenBatch[] {
     const limits = {
       ops_max: Math.min(limit.batch_ops_max, stream.batch_ops_max ?? limit.batch_ops_max),
-      bytes_max: Math.min(limit.batch_seal_bytes, stream.batch_bytes_max ?? limit.batch_seal_bytes),
+      bytes_max: Math.min(
+        room.seal_bytes_max ?? limit.batch_seal_bytes,
+        stream.batch_bytes_max ?? limit.batch_seal_bytes,
+      ),
     }
     const { ops, complete } = this.#readNew(stream, room, limits.ops_max)
     const batches: FrozenBatch[] = []
@@ -127,9 +162,7 @@ export class Freezer {
       batches.push(batch)
       at += length
     }
-    const now = this.connection.seams.clock.now()
-    for (const batch of batches)
-      this.#insertBatch.run(batch.first_seq, batch.last_seq, batch.batch_id, batch.ops.length, batch.bytes, now)
+    for (const batch of batches) this.#insert(batch, batch.batch_id)
     if (batches.length) this.#moveFrozen.run(batches.at(-1)!.last_seq, stream.stream_id)
     return batches
   }
@@ -156,14 +189,52 @@ export class Freezer {
     }
   }
 
+  #insert({ first_seq, last_seq, op_count, bytes }: Omit<BatchRow, "batch_id">, batch_id: string): void {
+    const now = this.connection.seams.clock.now()
+    this.#insertBatch.run(first_seq, last_seq, batch_id, op_count, bytes, now)
+  }
+
   #batchOf(sealed: readonly SizedOp[]): FrozenBatch {
     return {
       batch_id: this.ulid(),
       first_seq: sealed[0]!.seq,
       last_seq: sealed.at(-1)!.seq,
+      op_count: sealed.length,
       bytes: sealed.reduce((sum, op) => sum + op.bytes + 1, batch_envelope_bytes),
       ops: sealed.map((op) => op.wire),
       seqs: sealed.map((op) => op.seq),
+      units: unitLengths(sealed.map((op) => op.continues)),
     }
   }
+}
+
+function unitLengths(continues: readonly boolean[]): number[] {
+  const lengths: number[] = []
+  for (const goesOn of continues)
+    if (goesOn && lengths.length > 0) lengths[lengths.length - 1]! += 1
+    else lengths.push(1)
+  return lengths
+}
+
+/** Of a batch of several units: the left one ends at the unit that crosses the middle of the bytes, or before it. */
+function halves({ ops, seqs, units }: FrozenBatch): Record<"left" | "right", Omit<BatchRow, "batch_id">> {
+  assert(units.length > 1, "a unit is never split")
+  const sizes = ops.map((op) => opBytes(op) + 1)
+  const half = sum(sizes) / 2
+  let at = units[0]!
+  for (const length of units.slice(1, -1)) {
+    if (sum(sizes.slice(0, at + length)) > half) break
+    at += length
+  }
+  const part = (from: number, to: number) => ({
+    first_seq: seqs[from]!,
+    last_seq: seqs[to - 1]!,
+    op_count: to - from,
+    bytes: sum(sizes.slice(from, to)) + batch_envelope_bytes,
+  })
+  return { left: part(0, at), right: part(at, ops.length) }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -11,6 +11,8 @@ const recheck_bytes = 1024 * 1024
 export class Quota {
   readonly #used: Statement<{ bytes: number }>
   #headroom = 0
+  /** Bytes of the unit that was refused last. */
+  #refused = 0
 
   constructor(
     connection: Connection,
@@ -28,14 +30,27 @@ export class Quota {
     const bytes = ops.reduce((sum, op) => sum + storedBytes(op), 0)
     this.#headroom -= bytes
     if (this.#headroom > 0) return
-    if (this.#used.get()!.bytes + bytes > this.bytes_max) this.makeRoom()
-    const used = this.#used.get()!.bytes
-    if (used + bytes > this.bytes_max)
+    const used = this.#usedAfterMakingRoom(bytes)
+    if (used + bytes > this.bytes_max) {
+      this.#refused = bytes
       throw new SturdyError(
         "outbox_full",
         `the outbox holds ${used} bytes, its quota is ${this.bytes_max}; nothing was written`,
         "Let it drain (`sturdy status` says what stands in the way), or raise outboxBytesMax.",
       )
+    }
     this.#headroom = Math.min(recheck_bytes, this.bytes_max - used - bytes)
+  }
+
+  /** Would the unit that was refused last be taken now? Inside a transaction. */
+  hasRoom(): boolean {
+    return this.#usedAfterMakingRoom(this.#refused) + this.#refused <= this.bytes_max
+  }
+
+  #usedAfterMakingRoom(bytes: number): number {
+    const used = this.#used.get()!.bytes
+    if (used + bytes <= this.bytes_max) return used
+    this.makeRoom()
+    return this.#used.get()!.bytes
   }
 }

@@ -91,6 +91,11 @@ export class Recorder {
     }
   }
 
+  /** After `outbox_full`: would what was refused be taken now? What is kept but not pending is given up for it. */
+  hasRoom(): boolean {
+    return this.connection.transact("make room", () => this.#quota.hasRoom())
+  }
+
   /** Moves a bookmark where nothing had to be recorded. */
   recordBookmark(bookmark: Bookmark): void {
     this.connection.transact("record", () => this.captures.moveBookmark(bookmark), limit.record_busy_ms_max)

@@ -41,6 +41,8 @@ export type StreamPatch = Partial<
     | "block"
     | "block_message"
     | "time_blocked"
+    | "service_fault_count"
+    | "resync_owed"
     | "time_closed"
     | "repeat_removal"
   >

@@ -1,6 +1,7 @@
 /** Streams: one row each, with all that the flusher must remember of it. */
 import type { Statement } from "bun:sqlite"
 import { assert, SturdyError } from "../intent/error.ts"
+import * as limit from "../intent/limit.ts"
 import { randomId } from "../intent/ulid.ts"
 import type { Connection } from "./connection.ts"
 
@@ -68,12 +69,21 @@ export const endSeq = (stream_id: number): number => (stream_id + 1) * ops_per_s
 /** The place within the stream, for people. */
 export const localSeq = (seq: number): number => seq % ops_per_stream_max
 
+/** A time of the next probe beyond this was written by a clock that was ahead (wall clock, ms). */
+const probe_horizon_ms = 2 * limit.probe_delay_ms_max
+
+/** A probe is due at its time; or now, if that time is further away than any could be. */
+export function isDue(next_attempt_at: number, now: number): boolean {
+  return next_attempt_at <= now || next_attempt_at > now + probe_horizon_ms
+}
+
 export class Streams {
   readonly #byName: Statement<StreamRow>
   readonly #byId: Statement<StreamRow>
   readonly #all: Statement<StreamRow>
   readonly #lastSeq: Statement<{ seq: number | null }>
   readonly #withWork: Statement<{ stream_id: number }>
+  readonly #nextProbe: Statement<{ at: number | null }>
 
   constructor(readonly connection: Connection) {
     const { db } = connection
@@ -81,13 +91,15 @@ export class Streams {
     this.#byId = db.prepare("select * from sturdy_stream where stream_id = ?")
     this.#all = db.prepare("select * from sturdy_stream order by stream_id")
     this.#withWork = db.prepare(
-      `select stream_id from sturdy_stream stream where block is null and case
+      `select stream_id from sturdy_stream stream where case
+         when block is not null then next_attempt_at <= ?1 or next_attempt_at > ?1 + ${probe_horizon_ms}
          when time_closed is not null then repeat_removal = 1
          when time_removal is not null then 1
          else (session_id is not null and granted = 0) or exists (
            select 1 from sturdy_op where seq > stream.cursor and seq < (stream.stream_id + 1) * ${ops_per_stream_max})
          end`,
     )
+    this.#nextProbe = db.prepare("select min(next_attempt_at) as at from sturdy_stream where block is not null")
     this.#lastSeq = db.prepare("select max(seq) as seq from sturdy_op where seq >= ? and seq < ?")
   }
 
@@ -145,9 +157,16 @@ export class Streams {
     return this.connection.read("read streams", () => this.#all.all())
   }
 
-  /** Streams that have something to send and no block: ops, a share to create, or one to remove. */
+  /** Streams that have something to send: ops, a share to create, or one to remove; blocked ones when a probe is due. */
   withWork(): number[] {
-    return this.connection.read("look for work", () => this.#withWork.all()).map((row) => row.stream_id)
+    const now = this.connection.seams.clock.now()
+    return this.connection.read("look for work", () => this.#withWork.all(now)).map((row) => row.stream_id)
+  }
+
+  /** ms until the next probe of a blocked stream; undefined if none is to come. */
+  untilProbe(): number | undefined {
+    const at = this.connection.read("look for probes", () => this.#nextProbe.get())?.at
+    return at == null ? undefined : Math.max(0, at - this.connection.seams.clock.now())
   }
 
   /** Highest seq ever given in the stream, whether its op is still there or not. */

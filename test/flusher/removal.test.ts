@@ -156,7 +156,7 @@ test("a share that somebody else removed blocks its stream, and nothing more is 
   await box.turn(120_000, 5_000)
   expect(box.sent).toHaveLength(before + 1)
   expect(blocked).toEqual([["share_removed", true]])
-  expect(stream.status()).toMatchObject({ block: "share_removed", pending: 2 })
+  expect(stream.status()).toMatchObject({ block: { reason: "share_removed" }, pending: 2 })
 })
 
 test("a share that this outbox cannot create blocks as unknown", async () => {

@@ -77,10 +77,17 @@ function batchOf(batch_id: string, op_ids: readonly string[], first_seq: number)
     first_seq,
     last_seq: first_seq + ops.length - 1,
     bytes: 1,
+    op_count: ops.length,
+    units: ops.map(() => 1),
     ops,
     seqs: ops.map((_, index) => first_seq + index),
   }
 }
+
+export const batch = (op_ids: readonly string[], units = op_ids.map(() => 1)): FrozenBatch => ({
+  ...batchOf(batch_1, op_ids, 1),
+  units,
+})
 
 export const batches = [batchOf(batch_1, ids.slice(0, 2), 1), batchOf(batch_2, ids.slice(2), 3)]
 
@@ -105,6 +112,7 @@ export const lost = fault("connection_lost", "unknown", "gone")
 
 export interface Case {
   stream?: Partial<StreamRow>
+  batches?: FrozenBatch[]
   created?: Answer<never>
   grant?: Answer<GrantFacts>
   appended?: Answer<Ack | Refusal>[]
@@ -114,7 +122,7 @@ export interface Case {
 }
 
 export function verdictOf(given: Case): Verdict {
-  const shipment = { stream: { ...row, ...given.stream }, batches }
+  const shipment = { stream: { ...row, ...given.stream }, batches: given.batches ?? batches, sealed: [] }
   const post = postFor(shipment, {})
   const answer: PostAnswer = {
     created: given.created,
@@ -130,11 +138,14 @@ export function verdictOf(given: Case): Verdict {
 
 /** `settled 2; retry gap at once` */
 export function said(given: Case): string {
-  const { acked, reset, twin, next } = verdictOf(given)
+  const { acked, reset, twin, alone, cut, lifted, next } = verdictOf(given)
   const parts = [
     ...(acked.length ? [`settled ${acked.length}`] : []),
     ...(twin ? ["twin"] : []),
     ...(reset ? [`reset to ${reset.cursor}`] : []),
+    ...(lifted ? [`unblocked ${lifted}`] : []),
+    ...(alone && !cut ? ["alone"] : []),
+    ...(cut ? [`cut ${cut.units.join("+")}`] : []),
   ]
   if (next.go === "block") parts.push(`block ${next.block.reason}`)
   else if (next.go === "retry")

@@ -1,7 +1,8 @@
 /** What each answer means, as a table: pure, no outbox and no service. */
 import { describe, expect, test } from "bun:test"
 import { isBlockReason } from "../../src/flusher/block.ts"
-import { postFor, settlementOf, type Verdict } from "../../src/flusher/verdict.ts"
+import { settlementOf } from "../../src/flusher/settlement.ts"
+import { postFor, type Verdict } from "../../src/flusher/verdict.ts"
 import * as limit from "../../src/intent/limit.ts"
 import { refusalCodes } from "../../src/wire/contract.ts"
 import type { Answer } from "../../src/wire/session.ts"
@@ -34,7 +35,7 @@ describe("a refused batch", () => {
     scope_denied: "block scope_denied",
     share_unknown: "retry share_unknown",
     share_removed: "block share_removed",
-    too_large: "block too_large",
+    too_large: "cut 1+1; retry too_large at once",
     malformed: "retry malformed",
     busy: "retry busy",
     unsupported: "block unsupported",
@@ -43,7 +44,7 @@ describe("a refused batch", () => {
     test(`${code}: ${table[code]}`, () => {
       expect(said({ appended: [refusal(code, register), lost] })).toBe(table[code]!)
       // What was acknowledged before it counts.
-      if (code !== "server_reset") {
+      if (code !== "server_reset" && code !== "too_large") {
         const after = said({ appended: [value(ack()), refusal(code, register)] })
         expect(after).toBe(`settled 1; ${table[code]}`)
       }
@@ -146,7 +147,7 @@ describe("redeemShare that throws", () => {
   test("a lost share is probed: createShare and redeemShare alone", () => {
     const { patch } = verdictOf({ stream: { session_id: "ses_1" }, grant: refused("share_unknown"), appended: [] })
     expect(patch).toMatchObject({ granted: 0, probing: 1 })
-    const post = postFor({ stream: { ...row, session_id: "ses_1", granted: 0, probing: 1 }, batches }, {})
+    const post = postFor({ stream: { ...row, session_id: "ses_1", granted: 0, probing: 1 }, batches, sealed: [] }, {})
     expect({ create: post.create !== undefined, batches: post.batches.length }).toEqual({ create: true, batches: 0 })
   })
 
@@ -185,6 +186,7 @@ describe("a grant", () => {
       service_id: "service_1",
       epoch: 4,
       ...limits,
+      service_fault_count: 0,
     })
   })
 

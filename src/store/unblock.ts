@@ -1,0 +1,54 @@
+/** A block lifted by a person or the host, with what they change so that it does not come back. */
+import type { Connection } from "./connection.ts"
+import type { Streams } from "./stream.ts"
+
+export interface Unblocking {
+  /** Of another capability of the same share, for one that was revoked or has expired. */
+  secret?: string
+  /** The service has moved: its new endpoint. */
+  service?: string
+  /** The service at this address is another one now, and that is meant: what is kept here is sent to it. */
+  acceptServer?: boolean
+}
+
+/**
+ * Lifts the block in one transaction. After `server_reset` the stream goes on without what the service lost: nothing is
+ * taken for settled there any more. Returns the reason of the block; undefined if there was none.
+ */
+export function unblock(
+  connection: Connection,
+  streams: Streams,
+  stream_id: number,
+  change: Unblocking,
+): string | undefined {
+  connection.assertAlone("unblock")
+  return connection.transact("unblock", () => {
+    const { block, secret, service, service_id, granted } = streams.get(stream_id)
+    const { db } = connection
+    db.query(
+      `update sturdy_stream set block = null, block_message = null, time_blocked = null, attempts = 0,
+         next_attempt_at = null, last_error = null, service_fault_count = 0, secret = ?2, service = ?3,
+         service_id = ?4, granted = ?5 where stream_id = ?1`,
+    ).run(
+      stream_id,
+      change.secret ?? secret,
+      change.service ?? service,
+      // Another server knows nothing of the share: it is created there, if it was created here.
+      change.acceptServer ? null : service_id,
+      change.acceptServer ? 0 : granted,
+    )
+    if (block === "server_reset") goOnWithoutLost(connection, stream_id)
+    return block ?? undefined
+  })
+}
+
+/** Inside a transaction. The base is the register that came with the refusal. */
+export function goOnWithoutLost(connection: Connection, stream_id: number): void {
+  connection.db
+    .query(
+      `update sturdy_stream set block = null, block_message = null, time_blocked = null, attempts = 0,
+         next_attempt_at = null, last_error = null, settled_op_id = null, pruned_op_id = null, resync_owed = null
+       where stream_id = ?`,
+    )
+    .run(stream_id)
+}
