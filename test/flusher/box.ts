@@ -16,10 +16,12 @@ import {
   type ServiceEvent,
   type ShareServiceOptions,
 } from "../../src/service/index.ts"
+import { openCore } from "../../src/service/core.ts"
+import { ShareServiceTarget } from "../../src/service/target.ts"
 import type { StreamRow, SturdyRef } from "../../src/store/stream.ts"
 import type { Stream } from "../../src/stream.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
-import type { Ack, AppendBatch, Refusal } from "../../src/wire/contract.ts"
+import type { Ack, AppendBatch, LiveShare, Refusal } from "../../src/wire/contract.ts"
 import { TransportFault, type TransportRequest, type TransportResponse } from "../../src/wire/transport.ts"
 import { tempDir } from "../temp-dir.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
@@ -138,11 +140,20 @@ export async function openBox(options: BoxOptions = {}) {
     stream(outbox: Outbox, name = "s", to = ref): Stream {
       return outbox.stream(name, to, options.creates ? { create: { session_id: "ses_1" } } : {})
     },
+    /** The service as its owner calls it, without a network between. */
+    get api(): ShareServiceTarget {
+      return new ShareServiceTarget(openCore({ sql: service.sql, seams }), "http://share.example")
+    },
     async createShare(to: SturdyRef) {
-      const target = { share_id: to.share_id, secret: to.secret, session_id: "ses_1" }
-      const { openCore } = await import("../../src/service/core.ts")
-      const { ShareServiceTarget } = await import("../../src/service/target.ts")
-      new ShareServiceTarget(openCore({ sql: service.sql }), "http://share.example").createShare(target)
+      box.api.createShare({ share_id: to.share_id, secret: to.secret, session_id: "ses_1" })
+    },
+    /** The secret of another capability of the share. */
+    attenuate(input: Parameters<LiveShare["attenuate"]>[0]): string {
+      return box.admin().attenuate(input).secret
+    },
+    admin(): LiveShare {
+      const { share_id, secret } = ref
+      return box.api.redeemShare({ share_id, secret, writer_id: "writer_of_the_owner" }).share
     },
     /** Names of the ops that had an effect, in order. */
     get effects(): string[] {
@@ -252,6 +263,12 @@ export const loseAnswer: Fate = async (deliver) => {
 
 export function status(code: number, retry_after: string | null = null): Fate {
   return async () => ({ status: code, retry_after, body: "" })
+}
+
+/** A gateway that takes no larger body, before the service. */
+export function atMost(bytes: number): Fate {
+  return async (deliver, request) =>
+    Buffer.byteLength(request.body) > bytes ? { status: 413, retry_after: null, body: "" } : deliver()
 }
 
 /** A server of the test's own making answers. */
