@@ -134,12 +134,15 @@ export class StreamFlusher {
   }
 
   #freeze(): Shipment | undefined {
-    const { block } = this.parts.streams.get(this.stream_id)
+    const { streams, diskBlock, freezer } = this.parts
+    const { block } = streams.get(this.stream_id)
     const window = block === null ? this.#window : { ...this.#window, batches_max: probeOf(block) === "batch" ? 1 : 0 }
     return this.#local(() => {
       // While the disk takes nothing, no answer could be written down: try it before the POST, not after.
-      if (this.parts.diskBlock.stopsSending && !this.parts.freezer.lease.renew(this.term)) return
-      return this.parts.freezer.freeze(this.term, this.stream_id, window)
+      if (diskBlock.stopsSending && !freezer.lease.renew(this.term)) return
+      const shipment = freezer.freeze(this.term, this.stream_id, window)
+      if (diskBlock.current?.reason === "database_moved") diskBlock.over()
+      return shipment
     })
   }
 
@@ -189,8 +192,12 @@ export class StreamFlusher {
     const delay_ms = this.#delayAfter(stream, verdict)
     const due_at = delay_ms === undefined ? undefined : now + delay_ms
     const settlement = settlementOf(verdict, stream, now, due_at)
-    const settled = this.#local(() => this.parts.settler.settle(this.term, this.stream_id, settlement))
+    const { settler, diskBlock } = this.parts
+    const settled = this.#local(() => settler.settle(this.term, this.stream_id, settlement))
     if (!settled) return this.#on("stop")
+    // Freezing may write nothing new: only an answer written down shows that the disk takes one.
+    this.#localFaults = 0
+    if (diskBlock.stopsSending) diskBlock.over()
     announce(this.parts.events, stream, settled, verdict)
     this.parts.changed()
     if (verdict.alone) this.#window.batches_max = 1
@@ -258,10 +265,7 @@ export class StreamFlusher {
   #local<T>(work: () => T): T {
     const { diskBlock, events, failed, changed } = this.parts
     try {
-      const done = work()
-      this.#localFaults = 0
-      if (diskBlock.stopsSending) diskBlock.over()
-      return done
+      return work()
     } catch (error) {
       if (!(error instanceof SturdyError)) throw error
       this.#localFaults += 1
