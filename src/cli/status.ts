@@ -1,5 +1,4 @@
 /** `sturdy status`: does anything stand, and why? */
-import { hintOf } from "../flusher/block.ts"
 import { readStatus, type StreamSummary } from "../inspect/status.ts"
 import { openDatabaseForReading } from "../store/database.ts"
 import { type Command, dbOption, print, printJson, printLine } from "./command.ts"
@@ -35,17 +34,19 @@ function linesOf(stream: StreamSummary): string[] {
   if (stream.server_resets) facts.push(count(stream.server_resets, "server reset"))
   const lines = [`${stream.stream}  ${stream.state}  ${facts.join(", ")}`]
   if (stream.block !== null) {
-    lines.push(`  blocked: ${stream.block}${stream.block_message ? ` (${stream.block_message})` : ""}`)
-    lines.push(`  ${hintOf(stream.block)}`)
+    const since = stream.time_blocked === null ? "" : ` since ${new Date(stream.time_blocked).toISOString()}`
+    lines.push(`  blocked: ${stream.block}${stream.block_message ? ` (${stream.block_message})` : ""}${since}`)
+    lines.push(`  ${stream.block_hint}`)
+    if (stream.next_attempt_at !== null) lines.push(`  looked at again: ${whenOf(stream)}`)
   } else if (stream.last_error !== null) {
-    lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; ${whenOf(stream)}`)
+    lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; next ${whenOf(stream)}`)
   }
   return lines
 }
 
 function whenOf({ next_attempt_at }: StreamSummary): string {
   const seconds = next_attempt_at === null ? 0 : Math.ceil((next_attempt_at - Date.now()) / 1000)
-  return seconds > 0 ? `next in ${seconds} s` : "next as soon as a process flushes"
+  return seconds > 0 ? `in ${seconds} s` : "as soon as a process flushes"
 }
 
 function count(number: number, noun: string): string {

@@ -1,5 +1,6 @@
 /** How an outbox stands, for people and programs. Read-only; nothing here counts rows. */
 import type { Database } from "bun:sqlite"
+import { hintOf } from "../flusher/block.ts"
 
 export interface StreamSummary {
   stream: string
@@ -8,12 +9,19 @@ export interface StreamSummary {
   pending: number
   dead: number
   state: "idle" | "pending" | "waiting" | "blocked" | "removing" | "removed"
+  /** Attempts that failed in a row; while blocked, the probes. */
   attempts: number
-  /** ms since the epoch; null unless an attempt failed. */
+  /** Of the next attempt or probe, ms since the epoch; null if none waits. */
   next_attempt_at: number | null
   last_error: string | null
   block: string | null
   block_message: string | null
+  /** What a person can do about the block. */
+  block_hint: string | null
+  /** ms since the epoch. */
+  time_blocked: number | null
+  /** Why the host's `resync` hook is still to be told. */
+  resync_owed: string | null
   twins: number
   server_resets: number
   posts: number
@@ -39,6 +47,8 @@ interface Row {
   last_error: string | null
   block: string | null
   block_message: string | null
+  time_blocked: number | null
+  resync_owed: string | null
   time_removal: number | null
   time_closed: number | null
   twin_count: number
@@ -75,6 +85,10 @@ function summaryOf(row: Row): StreamSummary {
     last_error: row.last_error,
     block: row.block,
     block_message: row.block_message,
+    block_hint: row.block === null ? null : hintOf(row.block),
+    time_blocked: row.time_blocked,
+    // A file that an older Sturdy made may not have it.
+    resync_owed: row.resync_owed ?? null,
     twins: row.twin_count,
     server_resets: row.reset_count,
     posts: row.post_count,

@@ -31,7 +31,7 @@ export class Retention {
   readonly #pruned: Statement
   readonly #reset: Statement
   readonly #unsettle: Statement[]
-  readonly #rowsAbove: Statement<{ count: number }>
+  readonly #rowsBetween: Statement<{ count: number }>
   readonly #dead: Statement<{ count: number }>
 
   constructor(
@@ -63,7 +63,7 @@ export class Retention {
       db.prepare("delete from sturdy_dead_letter where seq > ? and seq <= ?"),
       db.prepare("delete from sturdy_superseded where seq > ? and seq <= ? and by_op_id is null"),
     ]
-    this.#rowsAbove = db.prepare("select count(*) as count from sturdy_op where seq > ? and seq <= ?")
+    this.#rowsBetween = db.prepare("select count(*) as count from sturdy_op where seq > ? and seq <= ?")
     this.#dead = db.prepare("select count(*) as count from sturdy_dead_letter where seq >> 32 = ?")
   }
 
@@ -114,10 +114,10 @@ export class Retention {
    */
   makePending(stream_id: number, base: Register): void {
     const stream = this.streams.get(stream_id)
-    const last_seq = this.streams.lastSeq(stream)
     for (const unsettle of this.#unsettle) unsettle.run(stream.pruned_seq, stream.cursor)
-    const rows = this.#rowsAbove.get(stream.pruned_seq, last_seq)!.count
-    const gaps = last_seq - stream.pruned_seq - rows
+    // Counted in what is retained, which is bounded; what is pending above it may be a million.
+    const kept = this.#rowsBetween.get(stream.pruned_seq, stream.cursor)!.count
+    const gaps = stream.gap_count + stream.cursor - stream.pruned_seq - kept
     this.#reset.run(stream_id, base.cursor, base.head_op_id, gaps, this.#dead.get(stream_id)!.count)
   }
 }
