@@ -10,9 +10,19 @@ import type { Surroundings } from "./surroundings.ts"
 /**
  * `late`: the client gives up, the request arrives when the test says. `hold`: the client waits until the test lets it
  * through. `{ cut: n }`: the server dies after n calls of the POST; the answer is lost.
- * `{ change }`: the answer arrives as something else.
+ * `{ change }`: the answer arrives as something else. `{ status }`: a gateway answers with it, `served` after the
+ * service has had the request.
  */
-export type Fate = "deliver" | "lose request" | "lose response" | "late" | "twice" | "hold" | { cut: number } | Change
+export type Fate =
+  | "deliver"
+  | "lose request"
+  | "lose response"
+  | "late"
+  | "twice"
+  | "hold"
+  | { cut: number }
+  | { status: number; served?: boolean }
+  | Change
 
 interface Change {
   change: (body: string) => string
@@ -27,6 +37,8 @@ export class Network {
   /** POSTs that left a client. */
   posts = 0
   activity = 0
+  /** A gateway before the service takes no longer request, and answers 413. */
+  bytes_max = Infinity
   readonly late: string[] = []
   readonly held: Held[] = []
   #script: { client: string; fate: Fate }[] = []
@@ -52,7 +64,8 @@ export class Network {
       this.posts += 1
       this.activity += 1
       const index = this.#script.findIndex((entry) => entry.client === client)
-      const fate = index < 0 ? "deliver" : this.#script.splice(index, 1)[0]!.fate
+      const scripted = index < 0 ? "deliver" : this.#script.splice(index, 1)[0]!.fate
+      const fate: Fate = request.body.length > this.bytes_max ? { status: 413 } : scripted
       return this.#track(this.#meet(fate, request), fate === "hold")
     }
   }
@@ -80,6 +93,7 @@ export class Network {
 
   heal(): void {
     this.#script = []
+    this.bytes_max = Infinity
   }
 
   async idle(): Promise<void> {
@@ -89,6 +103,10 @@ export class Network {
   async #meet(fate: Fate, request: TransportRequest): Promise<TransportResponse> {
     const { body } = request
     if (fate !== "deliver") this.world.trace.push(nameOf(fate))
+    if (typeof fate === "object" && "status" in fate) {
+      if (fate.served) await this.#serve(body)
+      return { status: fate.status, retry_after: null, body: "" }
+    }
     if (typeof fate === "object") {
       if ("change" in fate) {
         const answer = await this.#serve(body)
@@ -151,6 +169,7 @@ export class Network {
 
 function nameOf(fate: Fate): string {
   if (typeof fate === "string") return fate
+  if ("status" in fate) return `${fate.status}${fate.served ? " after the service had it" : ""}`
   return "cut" in fate ? `cut after ${fate.cut} calls` : "changed answer"
 }
 

@@ -28,9 +28,16 @@ const fates: Fate[] = [
   { cut: 1 },
   { cut: 2 },
   { cut: 3 },
+  { status: 500 },
+  { status: 500, served: true },
+  { status: 404 },
+  { status: 403, served: true },
 ]
 
-const deaths = ["record", "freeze", "settle", "acquire lease"].flatMap((step) => [
+/** Blocks that come of those, which people lift when what caused them is over. */
+const ofGateways = new Set(["unsupported", "scope_denied", "too_large", "service_fault"])
+
+const deaths = ["record", "freeze", "settle", "acquire lease", "cut batch"].flatMap((step) => [
   `${step}:before-commit`,
   `${step}:after-commit`,
 ])
@@ -89,8 +96,12 @@ class Walker {
     for (const client of this.world.clients) {
       client.spare()
       if (client.killed) client.reopen()
+      this.#unblock(client)
       if (this.#rolledBack && client.row.time_removal === null) client.record(`${++this.#recorded}z`)
     }
+    await this.world.healed()
+    // What is late may have brought one more.
+    for (const client of this.world.clients) this.#unblock(client)
     await this.world.healed()
     const blocks = this.world.clients.map((client) => client.row.block)
     const wrong = blocks.filter((block) => block !== null && !(this.#removed && block === "share_removed"))
@@ -115,7 +126,12 @@ class Walker {
     if (dice < 0.955 && this.faults.copy && world.clients.length < 3)
       return this.#say("copy", () => void client.copy(`C${world.clients.length}`))
     if (dice < 0.97 && this.faults.rollback) return this.#rollback()
-    if (dice < 0.98 && this.faults.remove && !this.#removed) {
+    if (dice < 0.975) {
+      net.bytes_max = this.fraction() < 0.6 ? 1_500 + Math.floor(this.fraction() * 2_000) : Infinity
+      return this.#say(`a gateway takes ${net.bytes_max} bytes`, () => {})
+    }
+    if (dice < 0.985) return this.#unblock(client)
+    if (dice < 0.993 && this.faults.remove && !this.#removed) {
       this.#removed = true
       return this.#say("remove", () => client.remove())
     }
@@ -160,6 +176,12 @@ class Walker {
     const death = this.#pick(deaths)
     this.taken.push(`${client.name} will die at ${death}`)
     client.killAt(death)
+  }
+
+  #unblock(client: Client): void {
+    if (!ofGateways.has(client.row.block ?? "")) return
+    this.taken.push(`unblock ${client.name}`)
+    client.stream.unblock()
   }
 
   #restore(client: Client): void {
