@@ -30,8 +30,12 @@ export function openShareServiceFile(file: string): SqlFile {
     db.close()
     throw error
   }
-  const close = () => db.close()
-  return { ...sqlPort(new BunEngine(db)), close, [Symbol.dispose]: close }
+  const engine = new BunEngine(db)
+  const close = () => {
+    engine.finalize()
+    db.close()
+  }
+  return { ...sqlPort(engine), close, [Symbol.dispose]: close }
 }
 
 /** A database with tables of somebody else's is not ours to take over: mount the service in it with `sql` instead. */
@@ -105,6 +109,12 @@ class BunEngine implements SqlEngine {
     }
   }
 
+  /** Before closing: with a statement left, SQLite keeps the locks and the -wal until the garbage is collected. */
+  finalize(): void {
+    for (const statement of this.#statements.values()) statement.finalize()
+    this.#statements.clear()
+  }
+
   #begin(begin: string): void {
     try {
       this.run(begin, [])
@@ -117,10 +127,7 @@ class BunEngine implements SqlEngine {
   #statement(query: string): Statement<unknown, SQLQueryBindings[]> {
     const known = this.#statements.get(query)
     if (known) return known
-    if (this.#statements.size >= statements_max) {
-      for (const statement of this.#statements.values()) statement.finalize()
-      this.#statements.clear()
-    }
+    if (this.#statements.size >= statements_max) this.finalize()
     const statement = this.#db.prepare<unknown, SQLQueryBindings[]>(query)
     this.#statements.set(query, statement)
     return statement

@@ -3,9 +3,10 @@
  * rollbacks and a removal; then the faults stop, and everything must drain with the invariants held. The same seed walks
  * the same way.
  */
+import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { Killed, type Client } from "./client.ts"
 import type { Fate } from "./network.ts"
-import { openWorld, seededRandom, type World } from "./world.ts"
+import { openWorld, type World } from "./world.ts"
 
 /** Faults that a walk may meet beyond those of every walk. */
 export interface WalkFaults {
@@ -45,9 +46,9 @@ deaths.push("flush:before-post", "flush:after-post")
 
 /** Walks once. Throws with the seed and the steps taken if anything does not hold. */
 export async function walk(seed: number, faults: WalkFaults): Promise<void> {
-  const random = seededRandom(seed)
-  const world = await openWorld({ creates: random.fraction() < 0.5, seed: seed * 1_000 })
-  const walker = new Walker(world, () => random.fraction(), faults)
+  const fraction = mulberry32(seed)
+  const world = await openWorld({ creates: fraction() < 0.5, seed: seed * 1_000 })
+  const walker = new Walker(world, fraction, faults)
   try {
     world.client()
     for (let step = 0; step < steps_per_walk; step++) await walker.step()
@@ -113,6 +114,8 @@ class Walker {
   async #act(client: Client): Promise<void> {
     const { world } = this
     const { net, server } = world
+    if (this.fraction() < 0.05) return this.#gateway()
+    if (this.fraction() < 0.03) return this.#unblock(client)
     const dice = this.fraction()
     if (dice < 0.3) return this.#record(client)
     if (dice < 0.62) return this.#send(client)
@@ -126,12 +129,7 @@ class Walker {
     if (dice < 0.955 && this.faults.copy && world.clients.length < 3)
       return this.#say("copy", () => void client.copy(`C${world.clients.length}`))
     if (dice < 0.97 && this.faults.rollback) return this.#rollback()
-    if (dice < 0.975) {
-      net.bytes_max = this.fraction() < 0.6 ? 1_500 + Math.floor(this.fraction() * 2_000) : Infinity
-      return this.#say(`a gateway takes ${net.bytes_max} bytes`, () => {})
-    }
-    if (dice < 0.985) return this.#unblock(client)
-    if (dice < 0.993 && this.faults.remove && !this.#removed) {
+    if (dice < 0.98 && this.faults.remove && !this.#removed) {
       this.#removed = true
       return this.#say("remove", () => client.remove())
     }
@@ -176,6 +174,13 @@ class Walker {
     const death = this.#pick(deaths)
     this.taken.push(`${client.name} will die at ${death}`)
     client.killAt(death)
+  }
+
+  /** Takes now and then less than two ops, never less than one. */
+  async #gateway(): Promise<void> {
+    const { net } = this.world
+    net.bytes_max = this.fraction() < 0.7 ? 1_100 + Math.floor(this.fraction() * 1_500) : Infinity
+    await this.#say(`a gateway takes ${net.bytes_max} bytes`, () => {})
   }
 
   #unblock(client: Client): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { statSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { openShareServiceFile } from "../../src/service/sql-bun.ts"
 import type { SqlParam } from "../../src/service/sql-port.ts"
 import { createShareService } from "../../src/service/bun.ts"
@@ -84,4 +84,16 @@ test("a database of a newer service is refused", async () => {
   openCore({ sql })
   sql.run(`INSERT INTO schema_version VALUES (99, 0)`)
   expect(() => createShareService({ file: dir.file })).toThrow("newer Sturdy")
+})
+
+test("closing lets go of the file at once: no -wal is left, and nothing locks it", async () => {
+  await using dir = tempDir()
+  const sql = openShareServiceFile(dir.file)
+  sql.run(`CREATE TABLE t (n INTEGER) STRICT`)
+  sql.transaction(() => sql.run(`INSERT INTO t (n) VALUES (1)`))
+  sql.get(`SELECT n FROM t`)
+  sql.close()
+  expect(existsSync(`${dir.file}-wal`)).toBeFalse()
+  using again = openShareServiceFile(dir.file)
+  expect(again.transaction(() => again.run(`INSERT INTO t (n) VALUES (2)`))).toBe(1)
 })
