@@ -215,6 +215,7 @@ export async function responseOf(response: Response): Promise<TransportResponse>
   return {
     status: response.status,
     retry_after: response.headers.get("retry-after"),
+    content_type: response.headers.get("content-type"),
     body: await response.text(),
   }
 }
@@ -251,7 +252,7 @@ export const loseAnswer: Fate = async (deliver) => {
 }
 
 export function status(code: number, retry_after: string | null = null): Fate {
-  return async () => ({ status: code, retry_after, body: "" })
+  return async () => ({ status: code, retry_after, content_type: null, body: "" })
 }
 
 /** A server of the test's own making answers. */

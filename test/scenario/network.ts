@@ -134,6 +134,7 @@ export class Network {
     return {
       status: response.status,
       retry_after: response.headers.get("retry-after"),
+      content_type: response.headers.get("content-type"),
       body: await response.text(),
     }
   }

@@ -100,7 +100,7 @@ async function answersWhen(change: (response: TransportResponse) => TransportRes
   const post = postOf(count)
   const transport: Transport = async ({ body }) => {
     const response = await it.service.fetch(new Request(post.service, { method: "POST", body }))
-    return change({ status: response.status, retry_after: null, body: await response.text() })
+    return change({ status: response.status, retry_after: null, content_type: null, body: await response.text() })
   }
   const { created, grant, appended } = await sendPost(post, transport, systemClock, noSignal)
   const said = (answer: Answer<unknown> | undefined) =>
@@ -158,7 +158,7 @@ test.each([
   ["503", "Thu, 01 Jan 1970 00:00:00 GMT", 0],
   ["503", "soon", undefined],
 ])("status %s with Retry-After %s carries the wait", async (status, retry_after, wait) => {
-  const transport: Transport = async () => ({ status: Number(status), retry_after, body: "" })
+  const transport: Transport = async () => ({ status: Number(status), retry_after, content_type: null, body: "" })
   const { grant } = await sendPost(postOf(0), transport, systemClock, noSignal)
   expect(grant.kind === "fault" && grant.fault.details.retry_after_ms).toBe(wait as never)
 })
@@ -188,7 +188,7 @@ test.each<[string, unknown, string]>([
 ])("a server that throws %s is the server's word, not the network's", async (_, error, meaning) => {
   const transport: Transport = async ({ url, body }) => {
     const response = await newHttpBatchRpcResponse(new Request(url, { method: "POST", body }), new Throwing(error))
-    return { status: response.status, retry_after: null, body: await response.text() }
+    return { status: response.status, retry_after: null, content_type: null, body: await response.text() }
   }
   const { grant } = await sendPost(postOf(1, { create: undefined }), transport, systemClock, noSignal)
   expect(grant.kind === "refused" ? `refused ${grant.code}` : grant.kind).toBe(meaning)
