@@ -39,8 +39,10 @@ export const retry_delay_ms_max = 60_000
 /** A Retry-After beyond this is cut to it: a wrong header must not silence a stream for days. */
 export const retry_after_ms_max = 3_600_000
 
-/** One attempt, from the first byte sent to the last received. */
+/** One attempt, from its start to the last byte received. */
 export const request_deadline_ms = 30_000
+/** Of it, for the connection: one that takes longer does not come about. In Bun 1.4.5 it holds the process meanwhile. */
+export const connect_deadline_ms = 10_000
 /** Bytes of one response: results of a full window, with room. */
 export const response_bytes_max = 32 * 1024 * 1024
 

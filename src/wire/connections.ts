@@ -1,11 +1,14 @@
 /**
  * HTTP/1.1 connections of our own on node:net and node:tls, one request at a time on each. Not fetch, nor Bun 1.3.14's
  * node:http which stands on it: its request keeps the process alive until it is answered (measured on 1.3.14 and 1.4.5:
- * up to the deadline), and here whoever waits does that, not the socket. It also makes the delivery certain: what fails
- * before the first byte is written was not sent, whatever the error is called; and nothing is ever sent a second time.
+ * up to the deadline), and here whoever waits does that, not the socket. Only while it is being made does a connection
+ * of Bun 1.4.5 hold the process, whatever is unref'd: `connect_deadline_ms` bounds that. It also makes the delivery
+ * certain: what fails before the first byte is written was not sent, whatever the error is called; and nothing is ever
+ * sent a second time.
  */
-import { connect as connectPlain, isIP, type Socket } from "node:net"
+import { connect as connectPlain, isIP, type LookupFunction, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
+import * as limit from "../intent/limit.ts"
 import type { Clock, Timer } from "../intent/seam.ts"
 import { readAnswer, type HttpAnswer } from "./http-answer.ts"
 import { TransportFault, type TransportFaultCode } from "./transport.ts"
@@ -13,9 +16,11 @@ import { TransportFault, type TransportFaultCode } from "./transport.ts"
 /** Less than the idle time of common servers (Node 5 s, Bun 10 s): a request that meets their close is an outcome unknown. */
 const idle_ms_max = 4_000
 
-export interface Trust {
+export interface ConnectOptions {
   /** PEM certificates to trust instead of Bun's own and NODE_EXTRA_CA_CERTS. */
   ca?: string
+  /** Resolves names in the system's place. */
+  lookup?: LookupFunction
 }
 
 interface Idle {
@@ -29,12 +34,12 @@ export class Connections {
 
   constructor(
     readonly clock: Clock,
-    readonly trust: Trust,
+    readonly options: ConnectOptions,
   ) {}
 
   /** Sends the bytes of one request once, and reads its answer. Rejects with `TransportFault`, or the signal's reason. */
   async exchange(url: URL, request: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
-    const socket = this.#take(url) ?? (await connect(url, this.trust, signal))
+    const socket = this.#take(url) ?? (await this.#connect(url, signal))
     try {
       const { answer, sent } = await converse(socket, request, signal, url)
       if (answer.reusable && sent && !socket.destroyed) this.#keep(url, socket)
@@ -43,6 +48,18 @@ export class Connections {
     } catch (error) {
       socket.destroy()
       throw error
+    }
+  }
+
+  async #connect(url: URL, signal: AbortSignal): Promise<Socket> {
+    const late = new AbortController()
+    const ms = limit.connect_deadline_ms
+    const fault = new TransportFault("deadline", "not_sent", `no connection to ${url.origin} within ${ms} ms`)
+    const timer = this.clock.timer(ms, () => late.abort(fault), false)
+    try {
+      return await connect(url, this.options, AbortSignal.any([signal, late.signal]))
+    } finally {
+      timer.cancel()
     }
   }
 
@@ -76,16 +93,17 @@ export class Connections {
 }
 
 /** A connection that is ready for the first byte. What goes wrong until then was not sent. */
-async function connect(url: URL, { ca }: Trust, signal: AbortSignal): Promise<Socket> {
+async function connect(url: URL, options: ConnectOptions, signal: AbortSignal): Promise<Socket> {
   const secure = url.protocol === "https:"
   const host = url.hostname.replace(/^\[|\]$/g, "")
   const port = Number(url.port || (secure ? 443 : 80))
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const socket = secure
-    ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...(ca && { ca }) })
-    : connectPlain({ host, port })
+    ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...options })
+    : connectPlain({ host, port, ...options })
   socket.unref()
-  socket.setNoDelay(true)
+  // A name may have several addresses, tried one after another: in Bun 1.3.14 each attempt holds the process anew.
+  socket.on("connectionAttempt", () => socket.unref())
   const onAbort = () => reject(signal.reason)
   const onClose = () => reject(new Error("closed"))
   signal.addEventListener("abort", onAbort, { once: true })
@@ -95,6 +113,8 @@ async function connect(url: URL, { ca }: Trust, signal: AbortSignal): Promise<So
   socket.once(secure ? "secureConnect" : "connect", resolve)
   try {
     await promise
+    socket.unref()
+    socket.setNoDelay(true)
     return socket
   } catch (error) {
     socket.destroy()

@@ -132,7 +132,10 @@ class Input {
   *line(): Reading<string> {
     for (;;) {
       const end = this.#rest.indexOf("\n")
-      if (end >= 0) return this.take(end + 1).toString("latin1").replace(/\r?\n$/, "")
+      if (end >= 0)
+        return this.take(end + 1)
+          .toString("latin1")
+          .replace(/\r?\n$/, "")
       if (this.#rest.length > head_bytes_max) throw tooLarge(`a line over ${head_bytes_max} bytes`)
       if (!(yield* this.more())) throw broken("it ends in the middle")
     }

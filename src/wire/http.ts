@@ -6,12 +6,12 @@ import { promisify } from "node:util"
 import { brotliDecompress, gunzip, inflate } from "node:zlib"
 import * as limit from "../intent/limit.ts"
 import type { Clock } from "../intent/seam.ts"
-import { codeOf, Connections, type Trust } from "./connections.ts"
+import { codeOf, Connections, type ConnectOptions } from "./connections.ts"
 import type { HttpAnswer } from "./http-answer.ts"
 import { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "./transport.ts"
 
-export function httpTransport(clock: Clock, trust: Trust = {}): Transport {
-  const connections = new Connections(clock, trust)
+export function httpTransport(clock: Clock, options: ConnectOptions = {}): Transport {
+  const connections = new Connections(clock, options)
   return async (request) => {
     const url = urlOf(request)
     const headers = headersOf(request)
@@ -22,7 +22,7 @@ export function httpTransport(clock: Clock, trust: Trust = {}): Transport {
     try {
       if (request.signal.aborted) throw aborted("not_sent")
       const answer = await (isProxied(url)
-        ? fetchAnswer(url, headers, request.body, abort.signal, trust)
+        ? fetchAnswer(url, headers, request.body, abort.signal, options)
         : connections.exchange(url, requestBytes(url, headers, request.body), abort.signal))
       return await responseOf(answer)
     } finally {
@@ -97,7 +97,7 @@ async function unpacked(body: Buffer, headers: Headers): Promise<Buffer> {
  */
 function isProxied(url: URL): boolean {
   const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy } = process.env
-  return Boolean(url.protocol === "https:" ? (https_proxy ?? HTTPS_PROXY) : (http_proxy ?? HTTP_PROXY))
+  return Boolean(url.protocol === "https:" ? https_proxy || HTTPS_PROXY : http_proxy || HTTP_PROXY)
 }
 
 async function fetchAnswer(
@@ -105,11 +105,11 @@ async function fetchAnswer(
   headers: Headers,
   body: string,
   signal: AbortSignal,
-  { ca }: Trust,
+  { ca }: ConnectOptions,
 ): Promise<HttpAnswer> {
   try {
-    const options = { method: "POST", headers, body, redirect: "manual", signal } as const
-    const response = await fetch(url, ca ? { ...options, tls: { ca } } : options)
+    const init = { method: "POST", headers, body, redirect: "manual", signal } as const
+    const response = await fetch(url, ca ? { ...init, tls: { ca } } : init)
     const answer = { status: response.status, headers: response.headers, body: await readBody(response) }
     // Bun 1.3.14 ends the body of an aborted request as if it were whole.
     if (signal.aborted) throw signal.reason

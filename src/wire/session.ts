@@ -107,7 +107,9 @@ function accepted(response: TransportResponse, clock: Clock): TransportResponse 
   const { status, retry_after, content_type } = response
   if (status === 200 && rpc_types.has(mediaType(content_type))) return response
   if (status === 200)
-    throw new TransportFault("not_rpc", "unknown", "the answer is of a type that no Cap'n Web service sends", { status })
+    throw new TransportFault("not_rpc", "unknown", "the answer is of a type that no Cap'n Web service sends", {
+      status,
+    })
   const redirect = status >= 300 && status < 400
   const wait = retryAfterMs(retry_after, clock.now())
   throw new TransportFault(

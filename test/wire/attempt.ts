@@ -4,7 +4,12 @@ import * as limit from "../../src/intent/limit.ts"
 import type { Clock } from "../../src/intent/seam.ts"
 import { systemClock } from "../../src/intent/system.ts"
 import { httpTransport } from "../../src/wire/http.ts"
-import { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "../../src/wire/transport.ts"
+import {
+  TransportFault,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+} from "../../src/wire/transport.ts"
 
 /** Every attempt carries it where secrets are: in the body, in a header, and in the query of some URLs. */
 export const canary = "canary_secret_0123456789abcdef"

@@ -59,10 +59,22 @@ test.each([
   ["lines may end without a carriage return", "HTTP/1.1 200 OK\ncontent-length: 2\n\nok", '200 "ok"'],
   ["a reason may be missing", "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok", '200 "ok"'],
   ["the same length twice is one", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nContent-Length: 2\r\n\r\nok", '200 "ok"'],
-  ["chunks count more than a length", `${framed.chunks.replace("\r\n", "\r\ncontent-length: 3\r\n")}`, `200 ${JSON.stringify(line)}`],
-  ["a server may say that it closes", "HTTP/1.1 200 OK\r\nconnection: Close\r\ncontent-length: 2\r\n\r\nok", '200 "ok", then closes'],
+  [
+    "chunks count more than a length",
+    `${framed.chunks.replace("\r\n", "\r\ncontent-length: 3\r\n")}`,
+    `200 ${JSON.stringify(line)}`,
+  ],
+  [
+    "a server may say that it closes",
+    "HTTP/1.1 200 OK\r\nconnection: Close\r\ncontent-length: 2\r\n\r\nok",
+    '200 "ok", then closes',
+  ],
   ["HTTP/1.0 closes", "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", '200 "ok", then closes'],
-  ["bytes after the answer are nobody's", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK", '200 "ok", then closes'],
+  [
+    "bytes after the answer are nobody's",
+    "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK",
+    '200 "ok", then closes',
+  ],
 ])("%s", (_, text, answer) => {
   expect(read(text, Infinity, true)).toBe(answer)
 })

@@ -101,7 +101,7 @@ test("an idle connection is closed after 4 s, before common servers would", asyn
   expect(server.connections).toBe(2)
 })
 
-test("a POST that was given up takes its connection with it: a late answer meets nobody", async () => {
+test("N13: a POST that was given up takes its connection with it: a late answer meets nobody", async () => {
   using server = rawServer((index) => (index === 0 ? { text: "", after: "hang" } : kept))
   const clock = new ManualClock()
   const post = clientOf(server, clock)
