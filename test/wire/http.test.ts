@@ -180,6 +180,14 @@ test("a body that only the end of the connection ends is given as far as it came
   expect(await answerTo({ text, after: "end" })).toMatchObject({ status: 200, body: `${cut}\n["resol` })
 })
 
+test("a body without a length that is reset adds nothing that did not come", async () => {
+  const text = `HTTP/1.1 200 OK\r\n\r\n${cut}\n["resol`
+  const outcome = await answerTo({ text, after: "reset" })
+  // Bun 1.3.14 tells no reset from an end: there only whole lines are worth something, and the session sees to that.
+  if (Array.isArray(outcome)) expect(outcome).toEqual(["connection_lost", "unknown"])
+  else expect(outcome.body).toBe(`${cut}\n["resol`)
+})
+
 const bodies: Record<string, [string, string]> = {
   "an empty 200": ["200 OK", ""],
   "a 204": ["204 No Content", ""],
