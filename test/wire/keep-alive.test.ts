@@ -1,5 +1,6 @@
 /** Connections that serve more than one POST, and those that end meanwhile. No request is ever sent twice. */
 import { expect, test } from "bun:test"
+import * as limit from "../../src/intent/limit.ts"
 import { systemClock } from "../../src/intent/system.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { httpTransport } from "../../src/wire/http.ts"
@@ -113,4 +114,24 @@ test("N13: a POST that was given up takes its connection with it: a late answer 
   server.say(http("200 OK", {}, "of the first"))
   expect(await post()).toBe("200 ok")
   expect([server.requests.length, server.connections]).toEqual([2, 2])
+})
+
+test("a connection whose server answered before it had read the request is not used again", async () => {
+  const opened: number[] = []
+  using server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open(socket) {
+        opened.push(socket.remotePort)
+        socket.pause()
+        socket.write(http("413 Too Large", {}))
+      },
+      data() {},
+    },
+  })
+  const transport = httpTransport(systemClock)
+  const request = requestTo(`http://127.0.0.1:${server.port}/`, { body: "x".repeat(limit.post_bytes_max) })
+  for (let n = 0; n < 2; n++) expect(await outcomeBy(transport, request)).toMatchObject({ status: 413 })
+  expect(opened).toHaveLength(2)
 })

@@ -3,4 +3,6 @@ import { systemClock } from "../../src/intent/system.ts"
 import { httpTransport } from "../../src/wire/http.ts"
 import { outcomeBy, requestTo } from "./attempt.ts"
 
-console.log(JSON.stringify(await outcomeBy(httpTransport(systemClock), requestTo(process.argv[2]!))))
+const [url, deadline_ms] = process.argv.slice(2)
+const request = requestTo(url!, deadline_ms ? { deadline_ms: Number(deadline_ms) } : {})
+console.log(JSON.stringify(await outcomeBy(httpTransport(systemClock), request)))

@@ -3,8 +3,8 @@ import { expect, test } from "bun:test"
 import { canary } from "./attempt.ts"
 import { http, rawServer } from "./raw-server.ts"
 
-async function outcomeIn(env: Record<string, string>, url: string) {
-  const command = [process.execPath, `${import.meta.dir}/proxy-fixture.ts`, url]
+async function outcomeIn(env: Record<string, string>, url: string, deadline_ms?: number) {
+  const command = [process.execPath, `${import.meta.dir}/proxy-fixture.ts`, url, String(deadline_ms ?? "")]
   const child = Bun.spawn(command, { env: { PATH: process.env.PATH, ...env }, stdout: "pipe", stderr: "pipe" })
   const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   expect([await child.exited, errors]).toEqual([0, ""])
@@ -66,3 +66,14 @@ test("a proxy whose answer is cut: unknown", async () => {
   expect(outcome).toMatchObject({ 0: "connection_lost", 1: "unknown" })
   expect(proxy.requests).toHaveLength(1)
 })
+
+for (const [framing, text] of [
+  ["with a length", http("200 OK", { "content-length": 100 }, "half")],
+  ["in chunks", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"],
+  ["without a length", "HTTP/1.1 200 OK\r\n\r\nhalf"],
+] as const)
+  test(`a proxy that falls silent within an answer ${framing}: unknown at the deadline`, async () => {
+    using proxy = rawServer({ text, after: "hang" })
+    const outcome = await outcomeIn({ HTTP_PROXY: new URL(proxy.url).origin }, "http://service.example/rpc/share", 200)
+    expect(outcome).toEqual(["deadline", "unknown", "no complete answer within 200 ms"])
+  })
