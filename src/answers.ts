@@ -18,6 +18,8 @@ export interface FlushReport {
 
 export class Answers {
   readonly #waiting: Waiting
+  /** Streams as one look at all who wait found them: thousands may wait on one. */
+  #rows: Map<number, StreamRow> | undefined
 
   constructor(
     readonly knowledge: Knowledge,
@@ -35,7 +37,12 @@ export class Answers {
 
   /** Something may have been settled. */
   changed(): void {
-    this.#waiting.changed()
+    this.#rows = new Map()
+    try {
+      this.#waiting.changed()
+    } finally {
+      this.#rows = undefined
+    }
   }
 
   /** Whoever waits now hears of it. */
@@ -55,7 +62,20 @@ export class Answers {
         `${op.method} (${op.op_id}) was recorded without wantResult`,
         "Record it with wantResult, or through a stub.",
       )
-    return this.#waiting.until(() => resultOf(this.knowledge, this.streams, op) as { value: T } | undefined)
+    let superseded_count: number | undefined
+    return this.#waiting.until(() => {
+      const row = this.#row(op.stream_id)
+      if (superseded_count !== undefined && isPending(row, op, superseded_count)) return
+      const found = resultOf(this.knowledge, row, op) as { value: T } | undefined
+      superseded_count = row.superseded_count
+      return found
+    })
+  }
+
+  #row(stream_id: number): StreamRow {
+    const row = this.#rows?.get(stream_id) ?? this.streams.get(stream_id)
+    this.#rows?.set(stream_id, row)
+    return row
   }
 
   /** The report on all that is recorded by now. */
@@ -77,9 +97,18 @@ export class Answers {
   }
 }
 
+/**
+ * Nothing can have become of an op that was pending when its stream had superseded this many: seen without a look at its
+ * rows, so that a settlement costs those nothing that it did not reach.
+ */
+function isPending(row: StreamRow, op: IntentOp, superseded_count: number): boolean {
+  if (op.seq === undefined || op.seq <= row.cursor) return false
+  return row.time_closed === null && row.superseded_count === superseded_count
+}
+
 /** The result of the op; undefined while it is pending. @throws SturdyError if there will be none. */
-function resultOf(knowledge: Knowledge, streams: Streams, op: IntentOp): { value: unknown } | undefined {
-  const found = knowledge.stateOf(streams.get(op.stream_id), op.op_id, op.seq)
+function resultOf(knowledge: Knowledge, row: StreamRow, op: IntentOp): { value: unknown } | undefined {
+  const found = knowledge.stateOf(row, op.op_id, op.seq)
   const name = `${op.method} (${op.op_id})`
   switch (found?.state) {
     case "pending":

@@ -131,6 +131,7 @@ const seams: [name: string, pattern: RegExp, files: string[]][] = [
   ["setImmediate", /\bsetImmediate\b/, ["store/group-sync.ts"]],
   ["chance", /\bMath\.random\b|\bcrypto\.getRandomValues\b|\brandomUUID\b|\brandomBytes\b/, ["intent/system.ts"]],
   ["the network", /(?<![.\w#])fetch\((?!\w+: )/, ["wire/http.ts"]],
+  ["sockets", /from "node:(net|tls|https?|http2|dgram)"/, ["wire/connections.ts"]],
   ["ulid()", /(?<![.\w#])ulid\(/, []],
 ]
 

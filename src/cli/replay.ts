@@ -85,7 +85,7 @@ async function run(
 }
 
 /** Codes of faults that a wrong address brings as often as a fault on the way. */
-const noService = /^(answer_missing|connection_lost|redirect|http_(301|302|307|308|401|403|404|405|501))$/
+const noService = /^(answer_missing|not_rpc|tls|connection_lost|redirect|http_(301|302|307|308|401|403|404|405|501))$/
 
 function printSummary(summary: {
   events: number

@@ -136,6 +136,7 @@ export class StreamFlusher {
   #freeze(): Shipment | undefined {
     const { streams, diskBlock, freezer } = this.parts
     const { block } = streams.get(this.stream_id)
+    // A probe that redeems publishes nothing: it is not known yet to whom.
     const window = block === null ? this.#window : { ...this.#window, batches_max: probeOf(block) === "batch" ? 1 : 0 }
     return this.#local(() => {
       // While the disk takes nothing, no answer could be written down: try it before the POST, not after.

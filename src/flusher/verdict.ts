@@ -9,7 +9,6 @@ import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
 import type { Answer, Post, PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
-import { probeOf } from "./block.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 import { blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
 import { narrowed, serviceFaults } from "./narrow.ts"
@@ -45,14 +44,9 @@ export function postFor(shipment: Shipment, headers: Record<string, string>): Po
     headers,
     create: session_id !== null && stream.granted === 0 ? { share_id, secret, session_id } : undefined,
     redeem: { share_id, secret, writer_id },
-    batches: redeemsOnly(stream) ? [] : envelopes(stream, batches),
+    batches: stream.probing ? [] : envelopes(stream, batches),
     remove: stream.time_removal !== null,
   }
-}
-
-/** Nothing may be published before the share, or what stands in its way, was looked at. */
-function redeemsOnly({ probing, block }: StreamRow): boolean {
-  return probing === 1 || (block !== null && probeOf(block) === "redeem")
 }
 
 /** Each batch says what it was made for: the base, then that plus the batch before it. */

@@ -45,8 +45,10 @@ export const probe_delay_ms_max = 3_600_000
 /** So many answers in a row that are neither an Ack nor a refusal, and the batch is narrowed to the unit that causes them. */
 export const service_faults_max = 5
 
-/** One attempt, from the first byte sent to the last received. */
+/** One attempt, from its start to the last byte received. */
 export const request_deadline_ms = 30_000
+/** Of it, for the connection: one that takes longer does not come about. In Bun 1.4.5 it holds the process meanwhile. */
+export const connect_deadline_ms = 10_000
 /** Bytes of one response: results of a full window, with room. */
 export const response_bytes_max = 32 * 1024 * 1024
 

@@ -5,6 +5,7 @@ import { isThenable } from "../intent/thenable.ts"
 import type { Access } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { Rejection } from "./handler.ts"
+import { methodFor } from "./method.ts"
 import { type Effect, type OpLog, undefinedResult } from "./op-log.ts"
 import { resolveArgs } from "./resolve.ts"
 import type { Sql } from "./sql-port.ts"
@@ -25,8 +26,7 @@ function effectOf(core: Core, log: OpLog, access: Access, op: WireOp, time: numb
   for (const op_id of op.depends_on) demandDone(log, op_id)
   // Until calls on results are built.
   if (op.target) throw new Rejection("unknown_target", "this server takes no calls on results")
-  const handler = Object.hasOwn(core.methods, op.method) ? core.methods[op.method] : undefined
-  if (!handler) throw new Rejection("unknown_method", `no method ${op.method}`)
+  const method = methodFor(core.methods, op)
   const args = resolveArgs(op, (op_id) => resultOf(log, op_id))
   const scoped = new ScopedSql(core.sql)
   const context = {
@@ -39,14 +39,15 @@ function effectOf(core: Core, log: OpLog, access: Access, op: WireOp, time: numb
     schema_version: op.schema_version,
     time_created: op.time_created,
     time,
-    sql: scoped,
   }
   try {
-    const result = handler(context, ...args.values)
+    const values = method.lift(args.values, context)
+    const result = method.handle({ ...context, sql: scoped }, ...values)
     if (isThenable(result)) throw new TypeError(`the handler of ${op.method} returned a promise`)
     const text = serialize(result)
     if (Buffer.byteLength(text) > core.limits.op_bytes_max)
       throw new Rejection("result_too_large", `the result has more than ${core.limits.op_bytes_max} bytes`)
+    // As sent, of the version that the client said: what a later upcast makes of it is not what was recorded.
     return { args: args.text, result: text === undefinedResult ? null : text }
   } finally {
     scoped.end()

@@ -4,6 +4,7 @@ import { systemSeams } from "../intent/system.ts"
 import type { Ack, AppendBatch, GrantLimits, Refusal } from "../wire/contract.ts"
 import type { Methods } from "./handler.ts"
 import { grantLimits } from "./limit.ts"
+import { checkMethods } from "./method.ts"
 import { opencodeMethods } from "./opencode-methods.ts"
 import { migrate } from "./schema.ts"
 import type { Sql } from "./sql-port.ts"
@@ -40,8 +41,13 @@ export interface Core {
   observe: (event: ServiceEvent) => void
 }
 
-/** On any engine of the port: nothing below this imports bun:sqlite. */
+/**
+ * On any engine of the port: nothing below this imports bun:sqlite.
+ *
+ * @throws TypeError if a method is none, or its table of versions is wrong
+ */
 export function openCore(options: CoreOptions): Core {
+  checkMethods(options.methods ?? opencodeMethods)
   const seams = options.seams ?? systemSeams
   return {
     sql: options.sql,

@@ -28,7 +28,32 @@ export interface HandlerContext {
  */
 export type Handler = (context: HandlerContext, ...args: unknown[]) => unknown
 
-export type Methods = Readonly<Record<string, Handler>>
+/** What an upcast may look at: nothing that changes. `schema_version` is still what the client said. */
+export type UpcastContext = Readonly<Omit<HandlerContext, "sql">>
+
+/**
+ * Args of one version as those of the next. Pure: the same args give the same args, so that it does not matter when an op
+ * is decided. Throw `Rejection` to reject an op that cannot be lifted; anything else thrown rolls the batch back.
+ */
+export type Upcast = (args: unknown[], context: UpcastContext) => unknown[]
+
+/**
+ * A method whose args changed over time. Clients may hold ops of any earlier version for days: each is lifted step by
+ * step, from its own version to `version`, before `handle` runs. An op that no upcast begins at, or of a version that
+ * this service does not know yet, is rejected with code `unknown_version`, and the ops after it go on.
+ */
+export interface VersionedMethod {
+  /** Of the args that `handle` takes, from 1. */
+  version: number
+  /** By the version that each takes; it returns args of the one after. Without gaps, up to the last before `version`. */
+  upcasts?: Readonly<Record<number, Upcast>>
+  handle: Handler
+}
+
+/** A plain handler takes ops of every version, and finds in `context.schema_version` which it is. */
+export type Method = Handler | VersionedMethod
+
+export type Methods = Readonly<Record<string, Method>>
 
 /** Codes with a meaning of their own for the client. */
 const reserved = new Set(["superseded", "conflicting_op"])

@@ -13,7 +13,16 @@ export {
   type ShareServiceOptions,
 } from "./bun.ts"
 export { type ServiceEvent } from "./core.ts"
-export { type Handler, type HandlerContext, type Methods, Rejection } from "./handler.ts"
+export {
+  type Handler,
+  type HandlerContext,
+  type Method,
+  type Methods,
+  Rejection,
+  type Upcast,
+  type UpcastContext,
+  type VersionedMethod,
+} from "./handler.ts"
 export { opencodeMethods } from "./opencode-methods.ts"
 export { ShareError } from "./share-error.ts"
 export { openShareServiceFile, type SqlFile } from "./sql-bun.ts"

@@ -33,10 +33,13 @@ export class BatchTransport implements RpcTransport {
     return line
   }
 
+  /** @throws TransportFault `not_rpc` if it is not Cap'n Web from its first line on */
   answer(response: TransportResponse): void {
     // A cut last line is not JSON: what came before it still counts, the rest is unknown.
     const lines = response.body.split("\n").filter((line) => line !== "")
     const whole = lines.findIndex((line) => !isMessage(line))
+    if (whole === 0 && !(lines.length === 1 && lines[0]!.startsWith('["')))
+      throw new TransportFault("not_rpc", "unknown", "the answer is not of a Cap'n Web service", { status: 200 })
     this.#answer.resolve(whole < 0 ? lines : lines.slice(0, whole))
   }
 
@@ -45,10 +48,11 @@ export class BatchTransport implements RpcTransport {
   }
 }
 
-/** A capnweb message is a JSON array. HTML of a captive portal, or half a line, is not. */
+/** A capnweb message is a JSON array that begins with its kind. HTML of a captive portal, or half a line, is not. */
 function isMessage(line: string): boolean {
   try {
-    return Array.isArray(JSON.parse(line))
+    const message: unknown = JSON.parse(line)
+    return Array.isArray(message) && typeof message[0] === "string"
   } catch {
     return false
   }

@@ -100,9 +100,16 @@ function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
   return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
 }
 
+/** What a Cap'n Web endpoint answers with. capnweb's own says text/plain; a captive portal says text/html. */
+const rpc_types = new Set(["", "text/plain", "application/json", "application/octet-stream"])
+
 function accepted(response: TransportResponse, clock: Clock): TransportResponse {
-  const { status, retry_after } = response
-  if (status === 200) return response
+  const { status, retry_after, content_type } = response
+  if (status === 200 && rpc_types.has(mediaType(content_type))) return response
+  if (status === 200)
+    throw new TransportFault("not_rpc", "unknown", "the answer is of a type that no Cap'n Web service sends", {
+      status,
+    })
   const redirect = status >= 300 && status < 400
   const wait = retryAfterMs(retry_after, clock.now())
   throw new TransportFault(
@@ -111,6 +118,11 @@ function accepted(response: TransportResponse, clock: Clock): TransportResponse 
     redirect ? `HTTP ${status}: the service sends elsewhere, which is not followed` : `HTTP ${status}`,
     { status, ...(wait !== undefined && { retry_after_ms: wait }) },
   )
+}
+
+/** Without its parameters. */
+function mediaType(content_type: string | null): string {
+  return (content_type ?? "").split(";")[0]!.trim().toLowerCase()
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */

@@ -7,7 +7,7 @@ export interface TransportRequest {
   url: string
   headers: Record<string, string>
   body: string
-  /** From the first byte sent to the last received. */
+  /** From the call to the last byte received, connecting included. */
   deadline_ms: number
   /** Aborts the attempt; its outcome is then unknown. */
   signal: AbortSignal
@@ -16,6 +16,8 @@ export interface TransportRequest {
 export interface TransportResponse {
   status: number
   retry_after: string | null
+  /** As it came; null if the server said none. */
+  content_type: string | null
   body: string
 }
 
@@ -28,13 +30,17 @@ export type Delivery = "not_sent" | "unknown"
 export type TransportFaultCode =
   | "refused"
   | "name_not_found"
+  | "unreachable"
+  | "tls"
   | "invalid_url"
+  | "invalid_headers"
   | "connection_lost"
   | "deadline"
   | "aborted"
   | "http_status"
   | "redirect"
   | "response_too_large"
+  | "not_rpc"
   | "answer_missing"
 
 export class TransportFault extends Error {

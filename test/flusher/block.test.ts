@@ -320,7 +320,7 @@ test("scope_denied ends when the same capability gets a key that the gateway tak
   let key = "wrong"
   const outbox = box.open({ headers: () => ({ "x-key": key }) })
   box.always(async (deliver, { headers }) =>
-    headers["x-key"] === "right" ? deliver() : { status: 401, retry_after: null, body: "" },
+    headers["x-key"] === "right" ? deliver() : { status: 401, retry_after: null, content_type: null, body: "" },
   )
   record(box.stream(outbox), "1")
   await box.turn(1_000)

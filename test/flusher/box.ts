@@ -226,6 +226,7 @@ export async function responseOf(response: Response): Promise<TransportResponse>
   return {
     status: response.status,
     retry_after: response.headers.get("retry-after"),
+    content_type: response.headers.get("content-type"),
     body: await response.text(),
   }
 }
@@ -262,13 +263,15 @@ export const loseAnswer: Fate = async (deliver) => {
 }
 
 export function status(code: number, retry_after: string | null = null): Fate {
-  return async () => ({ status: code, retry_after, body: "" })
+  return async () => ({ status: code, retry_after, content_type: null, body: "" })
 }
 
 /** A gateway that takes no larger body, before the service. */
 export function atMost(bytes: number): Fate {
   return async (deliver, request) =>
-    Buffer.byteLength(request.body) > bytes ? { status: 413, retry_after: null, body: "" } : deliver()
+    Buffer.byteLength(request.body) > bytes
+      ? { status: 413, retry_after: null, content_type: null, body: "" }
+      : deliver()
 }
 
 /** A server of the test's own making answers. */

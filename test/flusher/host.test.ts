@@ -43,7 +43,7 @@ test.each(["an answer", "a failure"])("a lock met when %s comes stops nothing", 
   await using it = await rollbackJournalBox()
   const held = hold()
   it.box.fates.push(async (deliver, request) => {
-    await held.fate(async () => ({ status: 200, retry_after: null, body: "" }), request)
+    await held.fate(async () => ({ status: 200, retry_after: null, content_type: null, body: "" }), request)
     return what === "an answer" ? deliver() : fail("connection_lost")(deliver, request)
   })
   record(it.stream, "1 2")

@@ -157,5 +157,5 @@ test("what a killed process left is sent by the next at once, without waiting fo
 
 async function boxTransport(box: Box, body: string) {
   const response = await box.service.fetch(new Request(box.ref.service, { method: "POST", body }))
-  return { status: response.status, retry_after: null, body: await response.text() }
+  return { status: response.status, retry_after: null, content_type: null, body: await response.text() }
 }

@@ -105,7 +105,7 @@ export class Network {
     if (fate !== "deliver") this.world.trace.push(nameOf(fate))
     if (typeof fate === "object" && "status" in fate) {
       if (fate.served) await this.#serve(body)
-      return { status: fate.status, retry_after: null, body: "" }
+      return { status: fate.status, retry_after: null, content_type: null, body: "" }
     }
     if (typeof fate === "object") {
       if ("change" in fate) {
@@ -152,6 +152,7 @@ export class Network {
     return {
       status: response.status,
       retry_after: response.headers.get("retry-after"),
+      content_type: response.headers.get("content-type"),
       body: await response.text(),
     }
   }

@@ -87,7 +87,7 @@ export class Server {
     const asked = new Promise<T>((resolve, reject) => void ask(session.getRemoteMain()).then(resolve, reject))
     const response = await this.fetch(transport.body)
     const { status } = response
-    transport.answer({ status, retry_after: null, body: await response.text() })
+    transport.answer({ status, retry_after: null, content_type: null, body: await response.text() })
     return asked
   }
 

@@ -1,34 +1,10 @@
+/** The transport on real sockets: what is sent, what comes back, and how it is given up. */
 import { expect, test } from "bun:test"
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib"
 import * as limit from "../../src/intent/limit.ts"
-import { systemClock } from "../../src/intent/system.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
-import { httpTransport } from "../../src/wire/http.ts"
-import { TransportFault, type TransportRequest } from "../../src/wire/transport.ts"
+import { canary, nextTurn, outcomeOf } from "./attempt.ts"
 import { http, rawServer, type Said } from "./raw-server.ts"
-
-const canary = "canary_secret_0123456789abcdef"
-
-function requestTo(url: string, more: Partial<TransportRequest> = {}): TransportRequest {
-  return {
-    url,
-    headers: { "x-gateway-key": canary },
-    body: canary,
-    deadline_ms: limit.request_deadline_ms,
-    signal: new AbortController().signal,
-    ...more,
-  }
-}
-
-/** The answer, or the fault in short. No fault may carry a secret. */
-async function outcomeOf(url: string, more: Partial<TransportRequest> = {}, clock = systemClock) {
-  try {
-    return await httpTransport(clock)(requestTo(url, more))
-  } catch (error) {
-    if (!(error instanceof TransportFault)) throw error
-    expect(error.message).not.toContain(canary)
-    return [error.code, error.delivery, error.message]
-  }
-}
 
 async function answerTo(said: Said) {
   using server = rawServer(said)
@@ -43,6 +19,7 @@ test("the answer comes with status, Retry-After and body", async () => {
   expect(await answerTo({ text: http("503 Busy", headers, "later é"), after: "end" })).toEqual({
     status: 503,
     retry_after: "7",
+    content_type: "text/plain",
     body: "later é",
   })
 })
@@ -56,6 +33,111 @@ test("a POST carries the body and the headers of the attempt", async () => {
   expect(request).toEndWith("\r\n\r\nline 1\nline 2")
 })
 
+test("the host's headers may say anything but how the request is framed", async () => {
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
+  const headers = {
+    "Content-Type": "application/json",
+    "user-agent": "host é",
+    "content-length": "1",
+    "transfer-encoding": "chunked",
+    connection: "close",
+    host: "elsewhere",
+    expect: "100-continue",
+    "accept-encoding": "gzip",
+  }
+  await outcomeOf(server.url, { headers, body: "é" })
+  const lines = Buffer.from(server.requests[0]!.split("\r\n\r\n")[0]!).toString().toLowerCase().split("\r\n")
+  expect(lines.toSorted()).toEqual(
+    [
+      "accept-encoding: identity",
+      "content-length: 2",
+      "content-type: application/json",
+      `host: 127.0.0.1:${server.port}`,
+      "post /rpc/share http/1.1",
+      // One byte of Latin-1, as headers are; not UTF-8.
+      "user-agent: host \ufffd",
+    ].toSorted(),
+  )
+})
+
+test.each([
+  ["a line break in a value", { "x-key": `${canary}\r\nx-injected: 1` }],
+  ["a line break in a name", { [`x\r\n${canary}`]: "1" }],
+  ["a name that is none", { "x key": canary }],
+  ["text beyond Latin-1", { "x-key": `${canary}\u2028` }],
+])("%s is refused, before anything is sent", async (_, headers) => {
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
+  expect(await outcomeOf(server.url, { headers })).toEqual([
+    "invalid_headers",
+    "not_sent",
+    "a header of the attempt is not valid in HTTP",
+  ])
+  expect(server.connections).toBe(0)
+})
+
+test("the query of a URL is sent, its fragment is not", async () => {
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
+  await outcomeOf(`${server.url}?a=b%20c#${canary}`)
+  expect(server.requests[0]).toStartWith("POST /rpc/share?a=b%20c HTTP/1.1\r\n")
+})
+
+test("16 MiB arrive whole", async () => {
+  const arrived: string[] = []
+  await using server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      arrived.push(new Bun.CryptoHasher("sha256").update(await request.arrayBuffer()).digest("hex"))
+      return new Response("ok")
+    },
+  })
+  const body = "0123456789abcdef".repeat(limit.post_bytes_max / 16)
+  expect(await outcomeOf(server.url.href, { body })).toMatchObject({ status: 200, body: "ok" })
+  expect(arrived).toEqual([new Bun.CryptoHasher("sha256").update(body).digest("hex")])
+})
+
+const packed = { gzip: gzipSync, "x-gzip": gzipSync, deflate: deflateSync, br: brotliCompressSync, GZIP: gzipSync }
+for (const [encoding, pack] of Object.entries(packed))
+  test(`an answer in ${encoding} that nobody asked for is unpacked`, async () => {
+    const body = pack("later é")
+    const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${body.length}\r\n\r\n`
+    expect(await answerTo({ text: Buffer.concat([Buffer.from(head), body]), after: "end" })).toMatchObject({
+      body: "later é",
+    })
+  })
+
+test.each([
+  ["is cut", "gzip", gzipSync("x".repeat(99)).subarray(0, -9), "connection_lost"],
+  ["is in an encoding that is not known", "zstd", Buffer.from("x"), "connection_lost"],
+  ["is named like a member of Object", "constructor", Buffer.from("x"), "connection_lost"],
+  ["unpacks to more than the cap", "gzip", gzipSync(Buffer.alloc(limit.response_bytes_max + 1)), "response_too_large"],
+])("a packed answer that %s is none", async (_, encoding, body, code) => {
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${body.length}\r\n\r\n`
+  expect(await answerTo({ text: Buffer.concat([Buffer.from(head), body]), after: "end" })).toEqual([code, "unknown"])
+})
+
+test.each(["100 Continue", "103 Early Hints"])("a %s before the answer is passed over", async (interim) => {
+  const text = `HTTP/1.1 ${interim}\r\nlink: x\r\n\r\n${http("200 OK", {}, "ok")}`
+  expect(await answerTo({ text, after: "end" })).toMatchObject({ status: 200, body: "ok" })
+})
+
+test("an answer that comes before the request was read is taken", async () => {
+  // A refusal of the size, as proxies give it: they do not read the rest.
+  using server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open(socket) {
+        socket.pause()
+        socket.write(http("413 Too Large", {}, "too large"))
+      },
+      data() {},
+    },
+  })
+  const body = "x".repeat(limit.post_bytes_max)
+  expect(await outcomeOf(`http://127.0.0.1:${server.port}/`, { body })).toMatchObject({ status: 413 })
+})
+
 test("a connection that is refused was not sent", async () => {
   const server = rawServer({ text: "", after: "hang" })
   server[Symbol.dispose]()
@@ -67,15 +149,8 @@ test("a connection that is refused was not sent", async () => {
 })
 
 test("a name that does not exist was not sent", async () => {
-  // Bun 1.3.14 calls it a refused connection. What matters is the same: the server has seen nothing.
-  const [code, ...rest] = (await outcomeOf(
-    "http://nowhere.invalid/rpc/share?key=canary_secret_0123456789abcdef",
-  )) as string[]
-  expect(["name_not_found", "refused"]).toContain(code!)
-  expect(rest).toEqual([
-    "not_sent",
-    code === "refused" ? "http://nowhere.invalid refused the connection" : "http://nowhere.invalid was not found",
-  ])
+  const outcome = await outcomeOf(`http://nowhere.invalid/rpc/share?key=${canary}`)
+  expect(outcome).toEqual(["name_not_found", "not_sent", "http://nowhere.invalid was not found"])
 })
 
 test("a URL that is none was not sent", async () => {
@@ -105,6 +180,14 @@ test("a body that only the end of the connection ends is given as far as it came
   expect(await answerTo({ text, after: "end" })).toMatchObject({ status: 200, body: `${cut}\n["resol` })
 })
 
+test("a body without a length that is reset adds nothing that did not come", async () => {
+  const text = `HTTP/1.1 200 OK\r\n\r\n${cut}\n["resol`
+  const outcome = await answerTo({ text, after: "reset" })
+  // Bun 1.3.14 tells no reset from an end: there only whole lines are worth something, and the session sees to that.
+  if (Array.isArray(outcome)) expect(outcome).toEqual(["connection_lost", "unknown"])
+  else expect(outcome.body).toBe(`${cut}\n["resol`)
+})
+
 const bodies: Record<string, [string, string]> = {
   "an empty 200": ["200 OK", ""],
   "a 204": ["204 No Content", ""],
@@ -127,7 +210,7 @@ for (const status of [301, 302, 303, 307, 308])
 
 test("an answer over the cap is given up", async () => {
   const body = new Uint8Array(limit.response_bytes_max + 1)
-  using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(body) })
+  await using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(body) })
   const [code, delivery, message] = (await outcomeOf(server.url.href)) as string[]
   expect([code, delivery]).toEqual(["response_too_large", "unknown"])
   expect(message).toContain(String(limit.response_bytes_max))
@@ -168,7 +251,7 @@ test("an attempt that was aborted before is not sent", async () => {
 })
 
 test("no timer of an attempt is left when it is over", async () => {
-  using server = rawServer({ text: http("200 OK", {}), after: "end" })
+  using server = rawServer({ text: http("200 OK", { connection: "close" }), after: "end" })
   const clock = new ManualClock()
   let left = 0
   const counting = {
@@ -183,8 +266,3 @@ test("no timer of an attempt is left when it is over", async () => {
   await outcomeOf(server.url, {}, counting)
   expect(left).toBe(0)
 })
-
-async function nextTurn(): Promise<string> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
-  return "nothing yet"
-}

@@ -100,7 +100,7 @@ async function answersWhen(change: (response: TransportResponse) => TransportRes
   const post = postOf(count)
   const transport: Transport = async ({ body }) => {
     const response = await it.service.fetch(new Request(post.service, { method: "POST", body }))
-    return change({ status: response.status, retry_after: null, body: await response.text() })
+    return change({ status: response.status, retry_after: null, content_type: null, body: await response.text() })
   }
   const { created, grant, appended } = await sendPost(post, transport, systemClock, noSignal)
   const said = (answer: Answer<unknown> | undefined) =>
@@ -133,11 +133,79 @@ test("half an answer: what came whole counts, the rest is unknown", async () => 
 
 test.each([
   ["nothing", ""],
+  ["empty lines", "\n\n"],
+  ["half of its first line", '["resolve",1,{"sh'],
+])("an answer that is %s was on its way to be one: what it answers is missing", async (_, body) => {
+  expect(await answersWhen((whole) => ({ ...whole, body }))).toEqual(Array(5).fill(missing))
+})
+
+const foreign = "not_rpc, unknown"
+
+test.each([
   ["the page of a captive portal", "<html>\n<body>Please log in</body>\n</html>"],
   ["JSON of somebody else", '{"ok":true}'],
   ["a text", '"fine"'],
-])("an answer that is %s answers nothing", async (_, body) => {
-  expect(await answersWhen((whole) => ({ ...whole, body }))).toEqual(Array(5).fill(missing))
+  ["a list that is no message", "[1,2,3]"],
+  ["an empty list", "[]"],
+  ["half a line that another one follows", '["resolve",1,{"sh\n["resolve",2,1]'],
+])("an answer that is %s is not Cap'n Web's", async (_, body) => {
+  expect(await answersWhen((whole) => ({ ...whole, body }))).toEqual(Array(5).fill(foreign))
+})
+
+test.each([
+  null,
+  "",
+  "text/plain",
+  "text/plain;charset=UTF-8",
+  "Text/Plain ; charset=utf-8",
+  "application/json",
+  "APPLICATION/OCTET-STREAM",
+])("a 200 of type %o may be Cap'n Web's", async (content_type) => {
+  expect(await answersWhen((whole) => ({ ...whole, content_type }))).toEqual(Array(5).fill("value"))
+})
+
+test.each([
+  "text/html",
+  "text/html; charset=utf-8",
+  "TEXT/HTML",
+  "text/plain, text/html",
+  "text/plainer",
+  "application/xml",
+  "image/png",
+  "text",
+])("a 200 of type %o is not, whatever it says", async (content_type) => {
+  expect(await answersWhen((whole) => ({ ...whole, content_type }))).toEqual(Array(5).fill(foreign))
+})
+
+test("N11: a POST that arrives twice is decided once, and both answers say what became of it", async () => {
+  await using it = await served()
+  const post = postOf(3, { service: `${it.service.url}/rpc/share` })
+  const transport = httpTransport(systemClock)
+  const send = () => sendPost(post, transport, systemClock, noSignal)
+  const [first, second] = await Promise.all([send(), send()])
+  const kinds = ({ appended }: typeof first) =>
+    appended.flatMap((one) =>
+      one.kind === "value" && "applied" in one.value
+        ? [`${one.value.applied.length}+${one.value.duplicates.length}`]
+        : [],
+    )
+  // Whose POST came first is the network's to say; each op was applied in one of them, and known in the other.
+  expect([kinds(first), kinds(second)].map(String).toSorted()).toEqual(["0+1,0+1,0+1", "1+0,1+0,1+0"])
+  expect(it.service.sql.get<{ n: number }>("SELECT count(*) AS n FROM applied")?.n).toBe(3)
+})
+
+test("N12: a POST that arrives after newer ones changes nothing", async () => {
+  await using it = await served()
+  const service = `${it.service.url}/rpc/share`
+  const transport = httpTransport(systemClock)
+  const both = postOf(2, { service })
+  const older = { ...both, batches: both.batches.slice(0, 1) }
+  await sendPost(both, transport, systemClock, noSignal)
+  const { appended } = await sendPost(older, transport, systemClock, noSignal)
+  // Its outcome, and the register as it stands.
+  const op_id = both.batches[0]!.ops[0]!.op_id
+  expect(appended).toMatchObject([{ kind: "value", value: { duplicates: [op_id], applied: [], cursor: 2 } }])
+  expect(it.service.sql.get<{ n: number }>("SELECT count(*) AS n FROM applied")?.n).toBe(2)
 })
 
 test("an answer that comes twice counts once, and a line that ends is not another", async () => {
@@ -158,7 +226,7 @@ test.each([
   ["503", "Thu, 01 Jan 1970 00:00:00 GMT", 0],
   ["503", "soon", undefined],
 ])("status %s with Retry-After %s carries the wait", async (status, retry_after, wait) => {
-  const transport: Transport = async () => ({ status: Number(status), retry_after, body: "" })
+  const transport: Transport = async () => ({ status: Number(status), retry_after, content_type: null, body: "" })
   const { grant } = await sendPost(postOf(0), transport, systemClock, noSignal)
   expect(grant.kind === "fault" && grant.fault.details.retry_after_ms).toBe(wait as never)
 })
@@ -188,7 +256,7 @@ test.each<[string, unknown, string]>([
 ])("a server that throws %s is the server's word, not the network's", async (_, error, meaning) => {
   const transport: Transport = async ({ url, body }) => {
     const response = await newHttpBatchRpcResponse(new Request(url, { method: "POST", body }), new Throwing(error))
-    return { status: response.status, retry_after: null, body: await response.text() }
+    return { status: response.status, retry_after: null, content_type: null, body: await response.text() }
   }
   const { grant } = await sendPost(postOf(1, { create: undefined }), transport, systemClock, noSignal)
   expect(grant.kind === "refused" ? `refused ${grant.code}` : grant.kind).toBe(meaning)
