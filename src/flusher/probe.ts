@@ -3,7 +3,6 @@ import * as limit from "../intent/limit.ts"
 import type { Random } from "../intent/seam.ts"
 import type { StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
-import type { Post } from "../wire/session.ts"
 import type { BlockReason } from "./block.ts"
 import type { Next } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
@@ -16,7 +15,7 @@ export const unblocked = {
 } as const satisfies StreamPatch
 
 /** The verdict on a probe: the block is lifted by an answer that a stream without a block would get, else it stays. */
-export function afterProbe(stream: StreamRow, post: Post, verdict: Verdict): Verdict {
+export function afterProbe(stream: StreamRow, verdict: Verdict): Verdict {
   const { next } = verdict
   if (next.go === "closed" || next.go === "block") return verdict
   const stays: Next = {
@@ -24,8 +23,6 @@ export function afterProbe(stream: StreamRow, post: Post, verdict: Verdict): Ver
     block: { reason: stream.block as BlockReason, message: stream.block_message ?? "" },
   }
   if (next.go === "retry" && next.fault.code !== "gap") return { ...verdict, next: { ...stays, fault: next.fault } }
-  // Only a batch is asked for what it takes for settled.
-  if (stream.block === "server_reset" && post.batches.length === 0) return { ...verdict, next: stays }
   return { ...verdict, patch: { ...verdict.patch, ...unblocked }, lifted: stream.block! }
 }
 

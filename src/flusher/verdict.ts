@@ -65,7 +65,7 @@ export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts:
   const meant = meaningOf(shipment, post, answer, facts)
   meant.patch.service_fault_count = serviceFaults(stream, meant, post)
   const verdict = narrowed(shipment, post, meant)
-  return stream.block === null ? verdict : afterProbe(stream, post, verdict)
+  return stream.block === null ? verdict : afterProbe(stream, verdict)
 }
 
 function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: OutboxFacts): Verdict {

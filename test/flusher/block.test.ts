@@ -168,11 +168,13 @@ describe.each(reasonsWith("redeem", "batch"))("%s ends by itself:", (reason) => 
   test("one probe after a minute, twice as long after each, never more than one an hour", async () => {
     await using it = await blockedBy(reason)
     const before = it.box.sent.length
-    const since = it.box.clock.monotonic()
+    const { since } = it.stream.status().block!
+    const began = it.box.clock.monotonic()
     await it.box.turn(5 * hour, 10_000)
-    const at = it.box.sent.slice(before).map((post) => Math.round((post.at - since) / 60_000))
+    const at = it.box.sent.slice(before).map((post) => Math.round((post.at - began) / 60_000))
     expect(at.slice(0, 8)).toEqual([1, 3, 7, 15, 31, 63, 123, 183])
-    expect(it.stream.status()).toMatchObject({ block: { reason }, pending: 1 })
+    // Since when is when it began, not when it was last found.
+    expect(it.stream.status()).toMatchObject({ block: { reason, since }, pending: 1 })
   })
 
   test("a probe that meets an outage leaves the block, and says what it met", async () => {
