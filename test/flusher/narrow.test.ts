@@ -95,6 +95,24 @@ describe("a gateway that takes less than a window", () => {
     expect(box.row()).toMatchObject({ block: null, attempts: 0, last_error: null })
   })
 
+  test("is not tried again with what is sealed later: that is made as small at once", async () => {
+    await using box = await openBox(half)
+    const outbox = box.open()
+    const stream = box.stream(outbox)
+    outbox.pause()
+    // More than one window holds: the last 400 are sealed after the first were cut.
+    for (let n = 0; n < 1_200; n++) stream.record({ method: "put", args: [`${n}`, "x".repeat(700)] })
+    box.always(atMost(40_000))
+    outbox.resume()
+    await box.run(outbox.flush())
+    const attempts = Map.groupBy(
+      box.sent.flatMap(({ batches }) => batches.flatMap(({ ops }) => ops)),
+      (op) => JSON.parse(op.args)[0][0] as string,
+    )
+    expect(attempts.get("0")!.length).toBeGreaterThan(2)
+    for (let n = 800; n < 1_200; n++) expect(attempts.get(`${n}`)).toHaveLength(1)
+  })
+
   test("never gets a unit in parts", async () => {
     await using box = await openBox(half)
     const outbox = box.open()
