@@ -104,7 +104,7 @@ export class Freezer {
         ops.length === row.op_count,
         `batch ${row.batch_id} was frozen with ${row.op_count} ops and now has ${ops.length}`,
       )
-      batches.push({ ...row, ops: ops.map(wireOfRow), seqs: ops.map((op) => op.seq) })
+      batches.push({ ...row, ops: ops.map((row) => wireOfRow(row, stream)), seqs: ops.map((op) => op.seq) })
     }
     return batches
   }
@@ -142,7 +142,7 @@ export class Freezer {
     for (;;) {
       const rows = this.#ops.all(from, endSeq(stream.stream_id) - 1, read_ops)
       for (const row of rows) {
-        const wire = wireOfRow(row)
+        const wire = wireOfRow(row, stream)
         const size = opBytes(wire)
         ops.push({ seq: row.seq, wire, bytes: size, continues: row.continues !== null })
         bytes += size
