@@ -28,14 +28,11 @@ import { httpTransport } from "./wire/http.ts"
 
 /**
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
- * an earlier process left is sent from here on.
- *
- * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
- *   `database_unopenable`, `database_unsafe`, `already_open`; what is not an outbox is left untouched.
+ * an earlier process left is sent from here on. @throws SturdyError `already_open`, or a code that begins `database_`.
  */
 export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
   const seams = options.seams ?? systemSeams
-  const open = openDatabase(where, seams)
+  const open = openDatabase(where, seams, options.damaged)
   try {
     return new Outbox(open, seams, options)
   } catch (error) {
@@ -60,9 +57,14 @@ export class Outbox implements AsyncDisposable {
   #sinceWake = 0
   #closing: Promise<void> | undefined
 
+  /** The damaged file that was put aside when this outbox was opened (`damaged: "quarantine"`). */
+  readonly quarantined: OpenDatabase["quarantined"]
+
   /** Use `openOutbox`. */
   constructor(open: OpenDatabase, seams: Seams, options: OutboxOptions) {
-    const { connection } = open
+    const { connection, quarantined } = open
+    this.quarantined = quarantined
+    if (quarantined) seams.clock.timer(0, () => this.#events.emit("quarantined", quarantined), false)
     this.#open = open
     this.#seams = seams
     this.#ulid = ulidFactory(seams.clock, seams.random)

@@ -8,7 +8,7 @@ import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { isThenable } from "../intent/thenable.ts"
-import { sqliteCode, storageError } from "./fault.ts"
+import { isDamage, sqliteCode, storageError } from "./fault.ts"
 
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 
@@ -19,6 +19,8 @@ export class Connection {
   readonly #moved = new Int32Array(2)
   /** Transactions that this connection committed: the WAL has grown if it has. */
   commits = 0
+  /** Told once, when the bytes of the file turn out to be wrong. */
+  onDamage: ((doing: string) => void) | undefined
 
   constructor(
     readonly db: Database,
@@ -50,7 +52,7 @@ export class Connection {
       assert(!isThenable(result), `${doing}: a transaction must not return a promise`)
     } catch (error) {
       this.#abandon()
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
     this.seams.crashPoint(`${doing}:before-commit`)
     try {
@@ -58,11 +60,11 @@ export class Connection {
     } catch (error) {
       this.#abandon()
       // A busy COMMIT is refused before anything is written; any other error may come after the write.
-      throw commitError(error, doing)
+      throw commitError(error, this.fault(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY")), doing)
     }
     this.commits += 1
     this.seams.crashPoint(`${doing}:after-commit`)
-    this.#assertInPlace(doing)
+    this.assertInPlace(doing)
     return result
   }
 
@@ -85,8 +87,17 @@ export class Connection {
     try {
       return body()
     } catch (error) {
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
+  }
+
+  /** SQLite's errors as Sturdy's. All of this connection's pass here, so that damage is noted wherever it is met. */
+  fault(error: unknown, doing: string, indeterminate = false): unknown {
+    if (isDamage(error)) {
+      this.onDamage?.(doing)
+      this.onDamage = undefined
+    }
+    return storageError(error, doing, indeterminate)
   }
 
   #lock(doing: string, wait_ms: number): void {
@@ -96,7 +107,7 @@ export class Connection {
         this.#begin.run()
         return
       } catch (error) {
-        if (!sqliteCode(error)?.startsWith("SQLITE_BUSY") || tries <= 1) throw storageError(error, doing)
+        if (!sqliteCode(error)?.startsWith("SQLITE_BUSY") || tries <= 1) throw this.fault(error, doing)
       }
     }
   }
@@ -118,12 +129,12 @@ export class Connection {
         this.db.run("rollback to sturdy")
         this.db.run("release sturdy")
       }
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
   }
 
   /** A file that was deleted or replaced goes on "committing" into an inode that nobody will ever read. */
-  #assertInPlace(doing: string): void {
+  assertInPlace(doing: string): void {
     if (!this.file || !this.moved()) return
     throw new SturdyError(
       "database_moved",
@@ -139,8 +150,7 @@ export class Connection {
   }
 }
 
-function commitError(error: unknown, doing: string): unknown {
-  const known = storageError(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY"))
+function commitError(error: unknown, known: unknown, doing: string): unknown {
   if (known instanceof SturdyError) return known
   return new SturdyError(
     "storage_fault",

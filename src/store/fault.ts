@@ -72,6 +72,12 @@ export function sqliteCode(error: unknown): string | undefined {
   return error instanceof SQLiteError ? (error.code ?? "SQLITE_ERROR") : undefined
 }
 
+/** The bytes of the file are wrong. An error of the disk is none: read again, they may be right. */
+export function isDamage(error: unknown): error is SQLiteError {
+  const code = sqliteCode(error)
+  return code !== undefined && (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
+}
+
 /**
  * Wraps an error of SQLite's; anything else (a bug, a SturdyError) passes as it is. `doing` says what was tried.
  * `indeterminate`: the error came from COMMIT, so the transaction may have happened.
