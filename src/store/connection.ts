@@ -60,7 +60,7 @@ export class Connection {
     } catch (error) {
       this.#abandon()
       // A busy COMMIT is refused before anything is written; any other error may come after the write.
-      throw commitError(error, this.fault(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY")), doing)
+      throw commitError(this.fault(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY")), doing)
     }
     this.commits += 1
     this.seams.crashPoint(`${doing}:after-commit`)
@@ -150,8 +150,8 @@ export class Connection {
   }
 }
 
-function commitError(error: unknown, known: unknown, doing: string): unknown {
-  if (known instanceof SturdyError) return known
+function commitError(error: unknown, doing: string): SturdyError {
+  if (error instanceof SturdyError) return error
   return new SturdyError(
     "storage_fault",
     `${doing}: COMMIT failed (${error instanceof Error ? error.message : error}); it is not known whether it was written`,

@@ -25,8 +25,8 @@ const openFiles = new Set<string>()
 /** What to do with an outbox file that is damaged: refuse it as it lies, or put it aside and begin afresh. */
 export type Damaged = "refuse" | "quarantine"
 
-/** Another process may put the file aside, or replace it, between our look and our lock. */
-const tries_max = 4
+/** Another process may put the file aside between our look and our lock: whatever went wrong then, it is another file. */
+const tries_max = 8
 
 export interface OpenDatabase {
   connection: Connection
@@ -64,25 +64,30 @@ export function openDatabase(
  *   `database_unopenable`, `already_open`; the file is left as it was.
  */
 function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDatabase {
-  let quarantined: Quarantined | undefined
-  for (let tries = 1; ; tries++) {
-    const file = locate(path)
-    if (openFiles.has(file))
-      throw new SturdyError(
-        "already_open",
-        `${file} is already open in this process`,
-        "Share the one outbox object: a second handle would wait for the first and drop its locks.",
-      )
-    const ino = statOf(file)?.ino
-    try {
-      return { ...openFile(file, seams), quarantined }
-    } catch (error) {
-      if (!(error instanceof SturdyError) || tries >= tries_max || ino === undefined) throw error
-      if (error.code === "database_moved") continue
-      const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
-      if (damaged === "refuse" || !isDamaged) throw error
-      quarantined = quarantine(file, ino, error, seams) ?? quarantined
+  const asides: NonNullable<ReturnType<typeof quarantine>>[] = []
+  try {
+    for (let tries = 1; ; tries++) {
+      const file = locate(path)
+      if (openFiles.has(file))
+        throw new SturdyError(
+          "already_open",
+          `${file} is already open in this process`,
+          "Share the one outbox object: a second handle would wait for the first and drop its locks.",
+        )
+      const ino = statOf(file)?.ino
+      try {
+        return { ...openFile(file, seams), quarantined: asides.at(-1)?.quarantined }
+      } catch (error) {
+        if (!(error instanceof SturdyError) || tries >= tries_max || ino === undefined) throw error
+        if (statOf(file)?.ino !== ino) continue
+        const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
+        if (damaged === "refuse" || !isDamaged) throw error
+        const aside = quarantine(file, ino, error, seams)
+        if (aside) asides.push(aside)
+      }
     }
+  } finally {
+    for (const { lock } of asides) lock.close()
   }
 }
 
@@ -129,9 +134,13 @@ function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
       "{ database } is no Database of bun:sqlite",
       'For example openOutbox({ database: new Database("app.db") }).',
     )
-  const connection = new Connection(db, seams, undefined)
-  migrate(connection)
-  return { connection, quarantined: undefined, close() {} }
+  try {
+    const connection = new Connection(db, seams, undefined)
+    migrate(connection)
+    return { connection, quarantined: undefined, close() {} }
+  } catch (error) {
+    throw storageError(error, "opening the host's database")
+  }
 }
 
 /** Opens an outbox for looking only: nothing is created, migrated or locked, and its owner is never waited for. */
@@ -191,6 +200,8 @@ function refuseSuspect(file: string): void {
   const { condemned } = suspicion
   if (condemned !== undefined && condemned === statOf(file)?.ino)
     throw corrupt(file, "it was being put aside when the process ended")
+  // Another file's, which is put aside by now.
+  if (condemned !== undefined) return acquit(file)
   let db: Handle | undefined
   try {
     db = new Handle(file, { readonly: true })

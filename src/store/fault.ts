@@ -42,6 +42,12 @@ const rules: Rule[] = [
     hint: "Keep a copy of the file and its -wal, then move both away: a new outbox is created in their place.",
   },
   {
+    prefix: "SQLITE_READONLY_DBMOVED",
+    code: "database_moved",
+    what: "the file was moved, deleted or replaced while it was open",
+    hint: "Put the file back, or close this outbox and open it again.",
+  },
+  {
     prefix: "SQLITE_READONLY",
     code: "database_unopenable",
     what: "the database is read-only for this user",

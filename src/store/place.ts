@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 
 /** The real path, with folder and file created if they are not there. @throws SturdyError `database_unopenable`. */
-export function locate(path: string): string {
+export function locate(path: string, again = true): string {
   const folder = dirname(resolve(path))
   try {
     const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -17,6 +17,8 @@ export function locate(path: string): string {
     if (cause instanceof SturdyError) throw cause
     // Another process created it between our look and our create.
     if (systemCode(cause) === "EEXIST" && isFile(path)) return realpathSync(path)
+    // Another process put it aside just now.
+    if (systemCode(cause) === "ENOENT" && again) return locate(path, false)
     throw new SturdyError(
       "database_unopenable",
       `${path} cannot be created (${systemCode(cause) ?? cause})`,
@@ -56,13 +58,13 @@ export function refuseForeign(file: string): void {
       `${file} has ${stats.nlink} hard links: two names lead to two WALs for one file`,
       "Keep one name for the outbox file.",
     )
-  const wal = isEmpty(stats) ? bytesOf(`${file}-wal`) : 0
+  const wal = isEmpty(file) ? bytesOf(`${file}-wal`) : 0
   if (wal > 0) throw corrupt(file, `it is empty but its -wal has ${wal} bytes`)
 }
 
 /** As SQLite sees it: one byte is an old workaround for a file system, and counts as none (os_unix.c, unixFileSize). */
-export function isEmpty({ size }: Stats): boolean {
-  return size <= 1
+export function isEmpty(file: string): boolean {
+  return bytesOf(file) <= 1
 }
 
 export function corrupt(file: string, why: string, options: { cause?: unknown } = {}): SturdyError {

@@ -3,22 +3,25 @@
  *
  * Other processes. While we look and rename we hold a lock on the damaged file itself: SQLite's VFS `unix-excl` takes it
  * before the first page is read, and gets BUSY while another process has the file open, since a connection in WAL mode
- * keeps its shared lock for as long as it lives. Who waited for us finds that its file has moved (database.ts).
+ * keeps its shared lock for as long as it lives. Who waits for us holds the damaged file, and would take a -journal or
+ * -wal at the path for that file's own: so the lock is kept until the fresh outbox is made. Then they find that their
+ * file has moved, and open again (database.ts).
  *
  * Order. The main file goes last: until then the path leads to the locked file, so nobody can begin a fresh outbox
  * beside the old -wal. A kill in between leaves a marker that condemns the inode (suspect.ts). The lock is given up
- * afterwards: at its last close SQLite copies a -wal back, but not into a file that has moved.
+ * last: at its last close SQLite copies a -wal back, but not into a file that has moved.
  */
 import { constants } from "bun:sqlite"
 import {
   accessSync,
   closeSync,
   constants as access,
+  fstatSync,
+  ftruncateSync,
   openSync,
   readSync,
   renameSync,
   rmSync,
-  truncateSync,
 } from "node:fs"
 import { dirname } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -27,7 +30,7 @@ import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { isDamage, sqliteCode } from "./fault.ts"
 import { Handle } from "./handle.ts"
-import { isEmpty, statOf, syncFolders } from "./place.ts"
+import { bytesOf, isEmpty, statOf, syncFolders } from "./place.ts"
 import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
 
 /** "Strd": marks an outbox file, beside its tables. */
@@ -39,28 +42,62 @@ export interface Quarantined {
   message: string
 }
 
+interface Aside {
+  quarantined: Quarantined
+  /** The lock. Close it when the fresh outbox is there. */
+  lock: Handle
+}
+
 /**
  * Renames the file with its -wal and -journal to `<file>.damaged-<UTC>`, if it is certain that an outbox lived in it and
- * nobody else has it open. Undefined if `ino` is not there any more or nothing is wrong with it: open it again.
+ * nobody else has it open. Undefined if `ino` is not there any more, or nothing is wrong with it: open it again.
  *
  * @throws SturdyError `damage`, if it has to stay where it is; `storage_fault`.
  */
-export function quarantine(file: string, ino: number, damage: SturdyError, seams: Seams): Quarantined | undefined {
-  const stats = statOf(file)
-  if (stats?.ino !== ino) return
-  if (!isOutbox(file) || !mayRename(file)) throw damage
-  // SQLite deletes a -wal beside an empty file, also when a person looks later. Two bytes are a file for it.
-  if (isEmpty(stats)) truncateSync(file, 2)
-  const lock = lockAlone(file, ino, damage)
+export function quarantine(file: string, ino: number, damage: SturdyError, seams: Seams): Aside | undefined {
+  const lock = lockDamaged(file, ino, damage)
   if (!lock) return
   try {
-    if (statOf(file)?.ino !== ino) return
-    const sentenced = isEmpty(stats) || suspicionOf(file)?.condemned === ino
-    if (!sentenced && !findDamage(lock)) return
     const to = putAside(file, ino, seams)
-    return { file: to, message: `${damage.message}; it was put aside as ${to}, and this outbox began empty` }
-  } finally {
+    const message = `${damage.message}; it was put aside as ${to}, and this outbox began empty`
+    return { quarantined: { file: to, message }, lock }
+  } catch (error) {
     lock.close()
+    throw error
+  }
+}
+
+/** The lock on the damaged file; undefined if there is none any more. */
+function lockDamaged(file: string, ino: number, damage: SturdyError): Handle | undefined {
+  const isThere = () => statOf(file)?.ino === ino
+  let lock: Handle | undefined
+  try {
+    if (!isOutbox(file) || !mayRename(file)) throw damage
+    const wasEmpty = isEmpty(file)
+    if (wasEmpty) fill(file, ino)
+    lock = lockAlone(file, damage)
+    const sentenced = wasEmpty || suspicionOf(file)?.condemned === ino
+    if (isThere() && (sentenced || findDamage(lock))) return lock
+  } catch (error) {
+    lock?.close()
+    // Whatever went wrong: another process was faster, and it is another file.
+    if (isThere()) throw error
+    return
+  }
+  lock.close()
+  return
+}
+
+/**
+ * SQLite deletes a -wal beside an empty file, also when a person looks into it later. Two bytes are a file for it. By
+ * descriptor: the path may lead to a fresh outbox by now.
+ */
+function fill(file: string, ino: number): void {
+  const fd = openSync(file, "r+")
+  try {
+    if (fstatSync(fd).ino === ino) ftruncateSync(fd, 2)
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -78,7 +115,7 @@ function isOutbox(file: string): boolean {
 
 /** The schema lies within the first pages. No connection of this process has the file open: closing drops no locks. */
 function headOf(path: string): Buffer {
-  if (!statOf(path)) return Buffer.alloc(0)
+  if (bytesOf(path) === 0) return Buffer.alloc(0)
   const head = Buffer.alloc(64 * 1024)
   const fd = openSync(path, "r")
   try {
@@ -99,7 +136,7 @@ function mayRename(file: string): boolean {
   }
 }
 
-function lockAlone(file: string, ino: number, damage: SturdyError): Handle | undefined {
+function lockAlone(file: string, damage: SturdyError): Handle {
   let lock: Handle | undefined
   try {
     const flags = constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_URI
@@ -112,7 +149,6 @@ function lockAlone(file: string, ino: number, damage: SturdyError): Handle | und
   } catch (error) {
     if (lock && isDamage(error)) return lock
     lock?.close()
-    if (statOf(file)?.ino !== ino) return
     if (!sqliteCode(error)?.startsWith("SQLITE_BUSY")) throw damage
     throw new SturdyError(
       "database_corrupt",
@@ -125,10 +161,9 @@ function lockAlone(file: string, ino: number, damage: SturdyError): Handle | und
 
 function putAside(file: string, ino: number, seams: Seams): string {
   const to = freeName(file, seams.clock.now())
-  const movedFirst = ["-wal", "-journal"].filter((suffix) => statOf(file + suffix))
   suspect(file, "put aside", seams.clock.now(), ino)
-  for (const suffix of movedFirst) renameSync(file + suffix, to + suffix)
-  rmSync(`${file}-shm`, { force: true })
+  for (const suffix of ["-wal", "-journal"]) if (bytesOf(file + suffix) > 0) renameSync(file + suffix, to + suffix)
+  for (const suffix of ["-wal", "-journal", "-shm"]) rmSync(file + suffix, { force: true })
   seams.crashPoint("quarantine:before-main-file")
   renameSync(file, to)
   seams.crashPoint("quarantine:after-main-file")

@@ -20,18 +20,9 @@ import { SturdyError } from "../../src/intent/error.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
+import { hashes } from "./damage.ts"
 import { openQuietOutbox, openStore } from "./box.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-
-/** sha256 of every file of a directory, but for the shared index, which holds lock marks and nothing of its own. */
-function hashes(dir: TempDir): Record<string, string> {
-  const names = readdirSync(dir.path).filter((name) => !name.endsWith("-shm"))
-  return Object.fromEntries(
-    names
-      .filter((name) => statSync(dir.file(name)).isFile())
-      .map((name) => [name, new Bun.CryptoHasher("sha256").update(readFileSync(dir.file(name))).digest("hex")]),
-  )
-}
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
