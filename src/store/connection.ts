@@ -21,6 +21,8 @@ export class Connection {
   commits = 0
   /** Told once, when the bytes of the file turn out to be wrong. */
   onDamage: ((doing: string) => void) | undefined
+  /** The -wal can no longer be copied back: it would grow for ever, so nothing is recorded any more. */
+  damage: SturdyError | undefined
 
   constructor(
     readonly db: Database,

@@ -36,8 +36,8 @@ export function prepareOps(connection: Connection): Statement<OpRow, [from: numb
   return connection.db.prepare(`select ${columns} from sturdy_op where seq > ? and seq <= ? order by seq limit ?`)
 }
 
-/** The numbers of a row, as bytes: a text of them would cost more than the rest of the sum. */
-const numbers = new Float64Array(5)
+/** The numbers of a row and the lengths of its texts, as bytes: a text of them would cost more than the rest of the sum. */
+const numbers = new Float64Array(10)
 
 /**
  * CRC-32 of the columns that make what is sent, and of its place: SQLite has no checksums of its own, and a byte that
@@ -51,6 +51,12 @@ export function checksumOf(row: StoredOp): number {
   numbers[2] = row.continues ?? 0
   numbers[3] = row.want_result ?? 0
   numbers[4] = row.schema_version ?? 0
+  // Else a bit of the row's header could hand the end of one column to the next, and the sum would be the same.
+  numbers[5] = row.method.length
+  numbers[6] = row.target?.length ?? -1
+  numbers[7] = row.actor_id?.length ?? -1
+  numbers[8] = row.depends_on?.length ?? -1
+  numbers[9] = row.supersedes?.length ?? -1
   let sum = crc32(row.args, crc32(row.method, crc32(row.op_id, crc32(numbers))))
   if (row.target !== null) sum = crc32(row.target, sum)
   if (row.actor_id !== null) sum = crc32(row.actor_id, sum)

@@ -72,10 +72,11 @@ export class Recorder {
    * Records the ops as one unit of the stream, all or none.
    *
    * @throws SturdyError `stream_closed`, `op_too_large`, `unit_too_large`, `outbox_full`, `reference_superseded`,
-   *   `busy`, `disk_full`, `storage_fault`, `database_moved`; nothing was written unless `indeterminate`.
+   *   `busy`, `disk_full`, `storage_fault`, `database_corrupt`, `database_moved`; nothing was written unless `indeterminate`.
    */
   record(stream_id: number, unit: readonly NewOp[], bookmark?: Bookmark): RecordedOp[] {
-    const { insideHost } = this.connection
+    const { insideHost, damage } = this.connection
+    if (damage) throw damage
     if (insideHost) this.#candidates.forget()
     let recorded = false
     try {
