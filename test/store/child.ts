@@ -9,8 +9,8 @@ export interface Child extends AsyncDisposable {
   end(): Promise<number | string>
 }
 
-export function startChild(command: string[]): Child {
-  const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" })
+export function startChild(command: string[], stderr: "inherit" | "ignore" = "inherit"): Child {
+  const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr })
   const reader = child.stdout.getReader()
   let text = ""
   return {

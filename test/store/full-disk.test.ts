@@ -39,7 +39,8 @@ async function smallDisk() {
     moreSpace: () => mount("-o", "remount,size=8m", path),
     async [Symbol.asyncDispose]() {
       if (outbox) await box.close(outbox)
-      Bun.spawnSync(["umount", path])
+      // Lazy: the descriptor of the -wal is closed on a thread of its own.
+      Bun.spawnSync(["umount", "--lazy", path])
       await box[Symbol.asyncDispose]()
     },
   }
