@@ -72,12 +72,13 @@ function lockDamaged(file: string, ino: number, damage: SturdyError): Handle | u
   const isThere = () => statOf(file)?.ino === ino
   let lock: Handle | undefined
   try {
-    if (!isOutbox(file) || !mayRename(file)) throw damage
+    // Begun by a process that was killed: its -wal may be put aside already, and with it what tells.
+    const condemned = suspicionOf(file)?.condemned === ino
+    if (!(condemned || isOutbox(file)) || !mayRename(file)) throw damage
     const wasEmpty = isEmpty(file)
     if (wasEmpty) fill(file, ino)
     lock = lockAlone(file, damage)
-    const sentenced = wasEmpty || suspicionOf(file)?.condemned === ino
-    if (isThere() && (sentenced || findDamage(lock))) return lock
+    if (isThere() && (wasEmpty || condemned || findDamage(lock))) return lock
   } catch (error) {
     lock?.close()
     // Whatever went wrong: another process was faster, and it is another file.

@@ -26,6 +26,7 @@ const open = (dir: TempDir, options: OutboxOptions = {}) =>
   openQuietOutbox(dir.file(), { damaged: "quarantine", ...options })
 const another = (file: string, name: string, ...more: string[]) =>
   startChild([process.execPath, `${import.meta.dir}/quarantine-fixture.ts`, file, name, ...more])
+const sha256 = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex")
 const damagedIn = (dir: TempDir) =>
   readdirSync(dir.path).filter((name) => /^outbox\.db\.damaged-\d{8}T\d{6}Z(-\d+)?$/.test(name))
 
@@ -307,26 +308,29 @@ describe("several processes", () => {
       expect(store.pending()).toBe(12)
     })
 
-  for (const [point, left] of Object.entries({
-    "quarantine:before-main-file": "refused",
-    "quarantine:after-main-file": "fresh",
-  }))
-    test(`one killed at ${point}: nothing is lost, and the next one ends it`, async () => {
-      await using dir = tempDir()
-      damages["a file cut after its first page, with a -wal"]!(dir.file())
-      const before = Object.values(hashes(dir)).toSorted()
-      const killed = another(dir.file(), "killed", point)
-      await killed.line()
-      killed.go()
-      expect(await killed.end()).toBe("SIGKILL")
-      const refused = left === "refused"
-      if (refused) expect(errorOf(() => openOutbox(dir.file())).code).toBe("database_corrupt")
-      await using box = open(dir)
-      expect([box.outbox.quarantined !== undefined, box.notes.status().recorded]).toEqual([refused, 0])
-      const after = Object.entries(hashes(dir)).filter(([name]) => name.includes(".damaged-"))
-      expect(after.map(([, hash]) => hash).toSorted()).toEqual(before)
-      expect(existsSync(`${dir.file()}-suspect`)).toBe(false)
-    })
+  for (const name of ["a file cut after its first page, with a -wal", "a file of 0 bytes with a -wal"])
+    for (const [point, left] of Object.entries({
+      "quarantine:before-main-file": "refused",
+      "quarantine:after-main-file": "fresh",
+    }))
+      test(`one killed at ${point}, ${name}: nothing is lost, and the next one ends it`, async () => {
+        await using dir = tempDir()
+        damages[name]!(dir.file())
+        const before = hashes(dir)
+        // An empty one is given two bytes first.
+        if (statSync(dir.file()).size === 0) before["outbox.db"] = sha256("\0\0")
+        const killed = another(dir.file(), "killed", point)
+        await killed.line()
+        killed.go()
+        expect(await killed.end()).toBe("SIGKILL")
+        const refused = left === "refused"
+        if (refused) expect(errorOf(() => openOutbox(dir.file())).code).toBe("database_corrupt")
+        await using box = open(dir)
+        expect([box.outbox.quarantined !== undefined, box.notes.status().recorded]).toEqual([refused, 0])
+        const after = Object.entries(hashes(dir)).filter(([name]) => name.includes(".damaged-"))
+        expect(after.map(([, hash]) => hash).toSorted()).toEqual(Object.values(before).toSorted())
+        expect(existsSync(`${dir.file()}-suspect`)).toBe(false)
+      })
 })
 
 describe.if(process.platform === "linux" && process.getuid?.() === 0)("for a user who may not write", () => {
