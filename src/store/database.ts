@@ -86,6 +86,12 @@ function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDat
         if (aside) asides.push(aside)
       }
     }
+  } catch (error) {
+    const aside = asides.at(-1)
+    if (!aside || !(error instanceof SturdyError)) throw error
+    // Nobody else will ever say where the ops are.
+    const message = `${error.message}; before that: ${aside.quarantined.message}`
+    throw new SturdyError(error.code, message, error.hint, { cause: error, indeterminate: error.indeterminate })
   } finally {
     for (const { lock } of asides) lock.close()
   }

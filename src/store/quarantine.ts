@@ -55,7 +55,7 @@ interface Aside {
  * @throws SturdyError `damage`, if it has to stay where it is; `storage_fault`.
  */
 export function quarantine(file: string, ino: number, damage: SturdyError, seams: Seams): Aside | undefined {
-  const lock = lockDamaged(file, ino, damage)
+  const lock = lockDamaged(file, ino, damage, seams)
   if (!lock) return
   try {
     const to = putAside(file, ino, seams)
@@ -68,7 +68,7 @@ export function quarantine(file: string, ino: number, damage: SturdyError, seams
 }
 
 /** The lock on the damaged file; undefined if there is none any more. */
-function lockDamaged(file: string, ino: number, damage: SturdyError): Handle | undefined {
+function lockDamaged(file: string, ino: number, damage: SturdyError, { clock }: Seams): Handle | undefined {
   const isThere = () => statOf(file)?.ino === ino
   let lock: Handle | undefined
   try {
@@ -76,7 +76,11 @@ function lockDamaged(file: string, ino: number, damage: SturdyError): Handle | u
     const condemned = suspicionOf(file)?.condemned === ino
     if (!(condemned || isOutbox(file)) || !mayRename(file)) throw damage
     const wasEmpty = isEmpty(file)
-    if (wasEmpty) fill(file, ino)
+    if (wasEmpty) {
+      // No longer empty it may be opened: should it stay, every page is looked at first.
+      suspect(file, "found empty", clock.now())
+      fill(file, ino)
+    }
     lock = lockAlone(file, damage)
     if (isThere() && (wasEmpty || condemned || findDamage(lock))) return lock
   } catch (error) {

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { basename } from "node:path"
+import { systemSeams } from "../../src/intent/system.ts"
 import type { OutboxOptions } from "../../src/options.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
@@ -112,6 +113,17 @@ describe("a damaged outbox is put aside with all its bytes, and a fresh one begi
     expect(told).toEqual([box.outbox.quarantined])
   })
 
+  test("a fresh outbox that cannot be made after that: the error says where the damaged one is", async () => {
+    await using dir = tempDir()
+    damages["a stump of 50 bytes"]!(dir.file())
+    const seams = { ...systemSeams, crashPoint: () => existsSync(dir.file()) || mkdirSync(dir.file()) }
+    const error = errorOf(() => openOutbox(dir.file(), { damaged: "quarantine", seams }))
+    expect([error.code, error.message]).toEqual([
+      "database_not_outbox",
+      expect.stringContaining(dir.file(damagedIn(dir)[0])),
+    ])
+  })
+
   test("a sound outbox is opened as it is, and nothing is told", async () => {
     await using dir = tempDir()
     closedOutbox(dir.file())
@@ -192,6 +204,22 @@ describe("is never put aside:", () => {
     expect(damagedIn(dir)).toEqual([])
     other.go()
     expect(await other.end()).toBe(0)
+  })
+
+  test("an emptied file that another process has open: it writes it anew, and nothing is lost", async () => {
+    await using dir = tempDir()
+    await using other = another(dir.file(), "other")
+    await other.line()
+    other.go()
+    expect(await other.line()).toBe("{}")
+    truncateSync(dir.file(), 0)
+    const error = errorOf(() => openOutbox(dir.file(), { damaged: "quarantine" }))
+    expect([error.code, error.message]).toEqual(["database_corrupt", expect.stringContaining("another process")])
+    other.go()
+    expect(await other.end()).toBe(0)
+    await using box = open(dir)
+    expect([box.outbox.quarantined, box.notes.status().pending, damagedIn(dir)]).toEqual([undefined, 2, []])
+    expect(existsSync(`${dir.file()}-suspect`)).toBe(false)
   })
 
   test("a busy file", async () => {
