@@ -2,6 +2,7 @@
 import type { BackoffBounds } from "./intent/backoff.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
+import type { Damaged } from "./store/database.ts"
 import type { ResyncReason } from "./store/resync.ts"
 import type { Stream } from "./stream.ts"
 import type { Transport } from "./wire/transport.ts"
@@ -11,6 +12,15 @@ export interface OutboxOptions {
   headers?: () => Record<string, string>
   /** Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. @default 1 GiB */
   outboxBytesMax?: number
+  /**
+   * What to do with an outbox file of its own that is damaged. `refuse`: throw `database_corrupt`, the bytes stay as they
+   * are. `quarantine`: rename it with its -wal to `<file>.damaged-<UTC>`, kept for ever, and begin empty; the host is told
+   * by `outbox.quarantined` and the event of that name. What waited in it is not sent by itself. Never done to what may
+   * be somebody else's, to a file that another process has open, for an error of the disk, or to the host's database.
+   *
+   * @default "refuse"
+   */
+  damaged?: Damaged
   /** How long the first op of a batch waits for others, in ms. @default 50 */
   lingerMs?: number
   /** Bounds of the backoff, in ms. @default 500 and 60,000 */

@@ -20,12 +20,13 @@ import { unblock, type Unblocking } from "./store/unblock.ts"
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
  * an earlier process left is sent from here on.
  *
- * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
- *   `database_unopenable`, `database_unsafe`, `already_open`; what is not an outbox is left untouched.
+ * @throws SturdyError `invalid_argument`, `already_open`, `database_not_sqlite`, `database_not_outbox`, `database_corrupt`,
+ *   `database_newer`, `database_unopenable`, `database_unsafe`, `busy`, `disk_full`, `storage_fault`; what is not an outbox
+ *   is left untouched.
  */
 export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
   const seams = options.seams ?? systemSeams
-  const open = openDatabase(where, seams)
+  const open = openDatabase(where, seams, options.damaged)
   try {
     return new Outbox(open, seams, options)
   } catch (error) {
@@ -35,6 +36,8 @@ export function openOutbox(where: string | { database: Database }, options: Outb
 }
 
 export class Outbox implements AsyncDisposable {
+  /** The damaged file that was put aside when this outbox was opened (`damaged: "quarantine"`). */
+  readonly quarantined: OpenDatabase["quarantined"]
   readonly #open: OpenDatabase
   readonly #seams: Seams
   readonly #parts: OutboxParts
@@ -44,15 +47,19 @@ export class Outbox implements AsyncDisposable {
 
   /** Use `openOutbox`. */
   constructor(open: OpenDatabase, seams: Seams, options: OutboxOptions) {
+    const { connection, quarantined } = open
     this.#open = open
     this.#seams = seams
     this.#linger_ms = options.lingerMs ?? limit.linger_ms
-    this.#parts = buildParts(open.connection, seams, options, {
+    this.#parts = buildParts(connection, seams, options, {
       stream: (name) => this.stream(name),
       changed: () => this.#changed(),
       wakeFor: (ops) => this.#wakeFor(ops),
       wake: () => this.#wake(0),
     })
+    this.quarantined = quarantined
+    // When who opened it can have begun to listen.
+    if (quarantined) seams.clock.timer(0, () => this.#parts.events.emit("quarantined", quarantined), false)
     this.#wake(0)
   }
 

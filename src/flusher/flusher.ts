@@ -5,7 +5,7 @@
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Timer } from "../intent/seam.ts"
-import { movedError, storageError } from "../store/fault.ts"
+import { movedError } from "../store/fault.ts"
 import type { Lease } from "../store/lease.ts"
 import { Slots } from "./slots.ts"
 import { StreamFlusher, type StreamFlusherParts } from "./stream-flusher.ts"
@@ -200,7 +200,7 @@ export class Flusher {
 
   /** A storage fault passes and is tried again; anything else is a bug, which must not be repeated. */
   #fault(thrown: unknown): void {
-    const error = storageError(thrown, "flushing")
+    const error = this.lease.connection.fault(thrown, "flushing")
     if (error instanceof SturdyError && this.parts.diskBlock.met(error)) {
       this.changed()
       return this.wake(limit.poll_ms)

@@ -78,7 +78,7 @@ export class Checkpoints {
       this.#checkpoint("truncate")
       if (freelist_count > vacuum_pages) this.written(0)
     } catch (error) {
-      ignoreFault(error)
+      this.#ignore(error)
     }
   }
 
@@ -90,7 +90,7 @@ export class Checkpoints {
       db.run("pragma busy_timeout = 0")
       this.connection.read("checkpoint", () => db.query(`pragma wal_checkpoint(${mode})`).get())
     } catch (error) {
-      ignoreFault(error)
+      this.#ignore(error)
     } finally {
       db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
     }
@@ -99,9 +99,10 @@ export class Checkpoints {
   close(): void {
     this.#timer?.cancel()
   }
-}
 
-/** A checkpoint is housekeeping: busy or full now, it is tried again; what was recorded does not depend on it. */
-function ignoreFault(error: unknown): void {
-  if (!(error instanceof SturdyError)) throw error
+  /** Housekeeping: busy or full now, it is tried again, and what was recorded does not depend on it. Damage stays. */
+  #ignore(error: unknown): void {
+    if (!(error instanceof SturdyError)) throw error
+    if (error.code === "database_corrupt") this.connection.damage ??= error
+  }
 }

@@ -8,7 +8,7 @@ import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { isThenable } from "../intent/thenable.ts"
-import { movedError, sqliteCode, storageError } from "./fault.ts"
+import { isDamage, movedError, sqliteCode, storageError } from "./fault.ts"
 
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 
@@ -19,6 +19,10 @@ export class Connection {
   readonly #moved = new Int32Array(2)
   /** Transactions that this connection committed: the WAL has grown if it has. */
   commits = 0
+  /** Told once, when the bytes of the file turn out to be wrong. */
+  onDamage: ((doing: string) => void) | undefined
+  /** The -wal can no longer be copied back: it would grow for ever, so nothing is recorded any more. */
+  damage: SturdyError | undefined
 
   constructor(
     readonly db: Database,
@@ -50,7 +54,7 @@ export class Connection {
       assert(!isThenable(result), `${doing}: a transaction must not return a promise`)
     } catch (error) {
       this.#abandon()
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
     this.seams.crashPoint(`${doing}:before-commit`)
     try {
@@ -58,11 +62,11 @@ export class Connection {
     } catch (error) {
       this.#abandon()
       // A busy COMMIT is refused before anything is written; any other error may come after the write.
-      throw commitError(error, doing)
+      throw commitError(this.fault(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY")), doing)
     }
     this.commits += 1
     this.seams.crashPoint(`${doing}:after-commit`)
-    this.#assertInPlace(doing)
+    this.assertInPlace(doing)
     return result
   }
 
@@ -85,8 +89,17 @@ export class Connection {
     try {
       return body()
     } catch (error) {
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
+  }
+
+  /** SQLite's errors as Sturdy's. All of this connection's pass here, so that damage is noted wherever it is met. */
+  fault(error: unknown, doing: string, indeterminate = false): unknown {
+    if (isDamage(error)) {
+      this.onDamage?.(doing)
+      this.onDamage = undefined
+    }
+    return storageError(error, doing, indeterminate)
   }
 
   #lock(doing: string, wait_ms: number): void {
@@ -96,7 +109,7 @@ export class Connection {
         this.#begin.run()
         return
       } catch (error) {
-        if (!sqliteCode(error)?.startsWith("SQLITE_BUSY") || tries <= 1) throw storageError(error, doing)
+        if (!sqliteCode(error)?.startsWith("SQLITE_BUSY") || tries <= 1) throw this.fault(error, doing)
       }
     }
   }
@@ -118,12 +131,12 @@ export class Connection {
         this.db.run("rollback to sturdy")
         this.db.run("release sturdy")
       }
-      throw storageError(error, doing)
+      throw this.fault(error, doing)
     }
   }
 
   /** A file that was deleted or replaced goes on "committing" into an inode that nobody will ever read. */
-  #assertInPlace(doing: string): void {
+  assertInPlace(doing: string): void {
     if (this.moved()) throw movedError(this.file!, doing)
   }
 
@@ -135,9 +148,8 @@ export class Connection {
   }
 }
 
-function commitError(error: unknown, doing: string): unknown {
-  const known = storageError(error, doing, !sqliteCode(error)?.startsWith("SQLITE_BUSY"))
-  if (known instanceof SturdyError) return known
+function commitError(error: unknown, doing: string): SturdyError {
+  if (error instanceof SturdyError) return error
   return new SturdyError(
     "storage_fault",
     `${doing}: COMMIT failed (${error instanceof Error ? error.message : error}); it is not known whether it was written`,

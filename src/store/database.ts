@@ -5,47 +5,49 @@
  * before the first table; the file created 0600 before SQLite opens it, so that -wal and -shm inherit the mode.
  * Never open the main or -shm file by other means while it is open: closing such a descriptor drops SQLite's locks.
  */
-import { constants, Database, type SQLQueryBindings, type Statement } from "bun:sqlite"
-import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { constants, Database } from "bun:sqlite"
+import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { Connection } from "./connection.ts"
 import { sqliteCode, storageError } from "./fault.ts"
+import { Handle } from "./handle.ts"
 import { migrate, upToDate } from "./migrate.ts"
-
-/** "Strd": marks an outbox file, beside its tables. */
-const application_id = 0x53747264
+import { bytesOf, corrupt, locate, refuseForeign, statOf } from "./place.ts"
+import { application_id, quarantine, type Quarantined } from "./quarantine.ts"
+import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
 
 /** Files that this process has open: a second handle of one process waits for itself and drops its locks on close. */
 const openFiles = new Set<string>()
 
-/** Its close really closes: with a statement left, SQLite keeps the locks and the -wal until the garbage is collected. */
-class Handle extends Database {
-  readonly #statements: Statement[] = []
+/** What to do with an outbox file that is damaged: refuse it as it lies, or put it aside and begin afresh. */
+export type Damaged = "refuse" | "quarantine"
 
-  override prepare<Row, Params extends SQLQueryBindings | SQLQueryBindings[]>(sql: string, params?: Params) {
-    const statement = super.prepare<Row, Params>(sql, params)
-    this.#statements.push(statement)
-    return statement
-  }
-
-  override close(): void {
-    for (const statement of this.#statements.splice(0)) statement.finalize()
-    super.close()
-  }
-}
+/** Another process may put the file aside between our look and our lock: whatever went wrong then, it is another file. */
+const tries_max = 8
 
 export interface OpenDatabase {
   connection: Connection
+  /** The damaged file that this one took the place of. */
+  quarantined: Quarantined | undefined
   close(): void
 }
 
-/** The outbox's own file, or tables in the host's database. @throws SturdyError `invalid_argument`, and as below. */
-export function openDatabase(where: string | { database: Database }, seams: Seams): OpenDatabase {
-  if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams)
+/**
+ * The outbox's own file, or tables in the host's database, which is never put aside.
+ *
+ * @throws SturdyError `invalid_argument`, and as below.
+ */
+export function openDatabase(
+  where: string | { database: Database },
+  seams: Seams,
+  damaged: Damaged = "refuse",
+): OpenDatabase {
+  if (damaged !== "refuse" && damaged !== "quarantine")
+    throw new SturdyError("invalid_argument", "damaged must be refuse or quarantine", 'The default is "refuse".')
+  if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams, damaged)
   if (typeof where === "object" && where?.database) return useHostDatabase(where.database, seams)
   throw new SturdyError(
     "invalid_argument",
@@ -55,20 +57,49 @@ export function openDatabase(where: string | { database: Database }, seams: Seam
 }
 
 /**
- * Opens or creates the outbox file. Effect on disk: the folder (0700), the file (0600), its WAL, the schema.
+ * Opens or creates the outbox file. Effect on disk: the folder (0700), the file (0600), its WAL, the schema; with
+ * "quarantine" a damaged file and its -wal are renamed first.
  *
  * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
  *   `database_unopenable`, `already_open`; the file is left as it was.
  */
-function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
-  const file = locate(path)
-  if (openFiles.has(file))
-    throw new SturdyError(
-      "already_open",
-      `${file} is already open in this process`,
-      "Share the one outbox object: a second handle would wait for the first and drop its locks.",
-    )
+function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDatabase {
+  const asides: NonNullable<ReturnType<typeof quarantine>>[] = []
+  try {
+    for (let tries = 1; ; tries++) {
+      const file = locate(path)
+      if (openFiles.has(file))
+        throw new SturdyError(
+          "already_open",
+          `${file} is already open in this process`,
+          "Share the one outbox object: a second handle would wait for the first and drop its locks.",
+        )
+      const ino = statOf(file)?.ino
+      try {
+        return { ...openFile(file, seams), quarantined: asides.at(-1)?.quarantined }
+      } catch (error) {
+        if (!(error instanceof SturdyError) || tries >= tries_max || ino === undefined) throw error
+        if (statOf(file)?.ino !== ino) continue
+        const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
+        if (damaged === "refuse" || !isDamaged) throw error
+        const aside = quarantine(file, ino, error, seams)
+        if (aside) asides.push(aside)
+      }
+    }
+  } catch (error) {
+    const aside = asides.at(-1)
+    if (!aside || !(error instanceof SturdyError)) throw error
+    // Nobody else will ever say where the ops are.
+    const message = `${error.message}; before that: ${aside.quarantined.message}`
+    throw new SturdyError(error.code, message, error.hint, { cause: error, indeterminate: error.indeterminate })
+  } finally {
+    for (const { lock } of asides) lock.close()
+  }
+}
+
+function openFile(file: string, seams: Seams): Omit<OpenDatabase, "quarantined"> {
   refuseForeign(file)
+  refuseSuspect(file)
   refuseUntouched(file, seams)
   const db = connect(file)
   try {
@@ -81,9 +112,12 @@ function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
     // macOS: a plain fsync does not reach the platter there.
     db.run("pragma checkpoint_fullfsync = 1")
     const connection = new Connection(db, seams, file)
+    // From here on our shared lock keeps others from putting the file aside; before, somebody may have.
+    connection.assertInPlace("open")
     migrate(connection)
     mark(db)
     db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    connection.onDamage = (doing) => suspect(file, doing, seams.clock.now())
     openFiles.add(file)
     return {
       connection,
@@ -106,9 +140,13 @@ function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
       "{ database } is no Database of bun:sqlite",
       'For example openOutbox({ database: new Database("app.db") }).',
     )
-  const connection = new Connection(db, seams, undefined)
-  migrate(connection)
-  return { connection, close() {} }
+  try {
+    const connection = new Connection(db, seams, undefined)
+    migrate(connection)
+    return { connection, quarantined: undefined, close() {} }
+  } catch (error) {
+    throw storageError(error, "opening the host's database")
+  }
 }
 
 /** Opens an outbox for looking only: nothing is created, migrated or locked, and its owner is never waited for. */
@@ -134,22 +172,49 @@ export function openDatabaseForReading(path: string): Database {
 
 /** Without a WAL nobody has it open, and SQLite is told that the file does not change: else it would create -wal and -shm. */
 function openReadOnly(path: string): Database {
-  if (statOf(`${path}-wal`)?.size) return new Database(path, { readonly: true })
+  if (bytesOf(`${path}-wal`) > 0) return new Database(path, { readonly: true })
   const uri = `${pathToFileURL(resolve(path))}?immutable=1`
   return new Database(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI)
 }
 
 /** Closing the last writable handle copies a -wal back: what is not ours to open must be seen through a read-only one. */
 function refuseUntouched(file: string, seams: Seams): void {
-  if (!statOf(`${file}-wal`)?.size) return
+  if (bytesOf(`${file}-wal`) === 0) return
   // Power failed while the file was made: only a writable handle can roll back, and a read-only one is refused.
-  if (statOf(`${file}-journal`)?.size) return
+  if (bytesOf(`${file}-journal`) > 0) return
   let db: Handle | undefined
   try {
     db = new Handle(file, { readonly: true })
     db.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
     refuseOther(db, file)
     upToDate(new Connection(db, seams, file))
+  } catch (error) {
+    throw storageError(error, `opening ${file}`)
+  } finally {
+    db?.close()
+  }
+}
+
+/**
+ * Damage was met while it was in use last: now every page is looked at, by a handle that copies no -wal back.
+ *
+ * @throws SturdyError `database_corrupt`.
+ */
+function refuseSuspect(file: string): void {
+  const suspicion = suspicionOf(file)
+  if (!suspicion) return
+  const { condemned } = suspicion
+  if (condemned !== undefined && condemned === statOf(file)?.ino)
+    throw corrupt(file, "it was being put aside when the process ended")
+  // Another file's, which is put aside by now.
+  if (condemned !== undefined) return acquit(file)
+  let db: Handle | undefined
+  try {
+    db = new Handle(file, { readonly: true })
+    db.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
+    const found = findDamage(db)
+    if (found) throw corrupt(file, `${found} (met at ${suspicion.since}: ${suspicion.doing})`)
+    acquit(file)
   } catch (error) {
     throw storageError(error, `opening ${file}`)
   } finally {
@@ -174,72 +239,6 @@ function connect(file: string): Handle {
   }
 }
 
-/** The real path, with folder and file created if they are not there. */
-function locate(path: string): string {
-  const folder = dirname(resolve(path))
-  try {
-    const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
-    if (made) syncFolders(folder, dirname(made))
-    const file = join(realpathSync(folder), basename(path))
-    const stats = statOf(file)
-    if (!stats) closeSync(openSync(file, "wx", 0o600))
-    return realpathSync(file)
-  } catch (cause) {
-    if (cause instanceof SturdyError) throw cause
-    // Another process created it between our look and our create.
-    if (systemCode(cause) === "EEXIST" && isFile(path)) return realpathSync(path)
-    throw new SturdyError(
-      "database_unopenable",
-      `${path} cannot be created (${systemCode(cause) ?? cause})`,
-      "Check that the folder exists and may be written.",
-      { cause },
-    )
-  }
-}
-
-/** New folders survive a power loss once their parents are synced; SQLite syncs only the folder of the file itself. */
-function syncFolders(from: string, to: string): void {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const fd = openSync(folder, "r")
-    fsyncSync(fd)
-    closeSync(fd)
-    if (folder === to || folder === dirname(folder)) return
-  }
-}
-
-/** What only the file system can say: SQLite would take an emptied outbox for a new one. Opens nothing. */
-function refuseForeign(file: string): void {
-  const stats = statOf(file)
-  if (!stats) return
-  if (!stats.isFile())
-    throw new SturdyError(
-      "database_not_outbox",
-      `${file} is ${stats.isDirectory() ? "a directory" : "not a regular file"}`,
-      "Name a file for the outbox.",
-    )
-  if (stats.nlink > 1)
-    throw new SturdyError(
-      "database_unsafe",
-      `${file} has ${stats.nlink} hard links: two names lead to two WALs for one file`,
-      "Keep one name for the outbox file.",
-    )
-  if (stats.size === 0) refuseStump(file)
-}
-
-/** An empty file is a new outbox, unless a WAL beside it says that there was one. */
-function refuseStump(file: string): void {
-  const wal = statOf(`${file}-wal`)
-  if (wal && wal.size > 0) throw corrupt(file, `it is empty but its -wal has ${wal.size} bytes`)
-}
-
-function corrupt(file: string, why: string): SturdyError {
-  return new SturdyError(
-    "database_corrupt",
-    `${file} is damaged: ${why}`,
-    "Move the file away together with its -wal and keep both; a new outbox is then created.",
-  )
-}
-
 function notOutbox(path: string): SturdyError {
   return new SturdyError(
     "database_not_outbox",
@@ -257,24 +256,8 @@ function refuseOther(db: Database, file: string): boolean {
     if (!ours) throw notOutbox(file)
     return false
   } catch (error) {
-    if (sqliteCode(error)?.startsWith("SQLITE_CORRUPT")) throw corrupt(file, "its schema cannot be read")
+    if (sqliteCode(error)?.startsWith("SQLITE_CORRUPT"))
+      throw corrupt(file, "its schema cannot be read", { cause: error })
     throw error
   }
-}
-
-function statOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false })
-}
-
-/** Never throws: a path below a file is none. */
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
-}
-
-function systemCode(error: unknown): string | undefined {
-  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined
 }

@@ -42,6 +42,12 @@ const rules: Rule[] = [
     hint: "Keep a copy of the file and its -wal, then move both away: a new outbox is created in their place.",
   },
   {
+    prefix: "SQLITE_READONLY_DBMOVED",
+    code: "database_moved",
+    what: "the file was moved, deleted or replaced while it was open",
+    hint: "Put the file back, or close this outbox and open it again.",
+  },
+  {
     prefix: "SQLITE_READONLY",
     code: "database_unopenable",
     what: "the database is read-only for this user",
@@ -70,6 +76,12 @@ const rules: Rule[] = [
 /** SQLite's own code, e.g. `SQLITE_BUSY`, if the error is one of SQLite's. */
 export function sqliteCode(error: unknown): string | undefined {
   return error instanceof SQLiteError ? (error.code ?? "SQLITE_ERROR") : undefined
+}
+
+/** The bytes of the file are wrong. An error of the disk is none: read again, they may be right. */
+export function isDamage(error: unknown): error is SQLiteError {
+  const code = sqliteCode(error)
+  return code !== undefined && (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
 }
 
 /**

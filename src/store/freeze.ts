@@ -133,7 +133,7 @@ export class Freezer {
       )
       batches.push({
         ...row,
-        ops: ops.map(wireOfRow),
+        ops: ops.map((row) => wireOfRow(row, stream)),
         seqs: ops.map((op) => op.seq),
         units: unitLengths(ops.map((op) => op.continues !== null)),
       })
@@ -175,7 +175,7 @@ export class Freezer {
     for (;;) {
       const rows = this.#ops.all(from, endSeq(stream.stream_id) - 1, read_ops)
       for (const row of rows) {
-        const wire = wireOfRow(row)
+        const wire = wireOfRow(row, stream)
         const size = opBytes(wire)
         ops.push({ seq: row.seq, wire, bytes: size, continues: row.continues !== null })
         bytes += size

@@ -24,7 +24,7 @@ export class Knowledge {
   readonly #result: Statement<{ result: string }>
 
   constructor(
-    connection: Connection,
+    readonly connection: Connection,
     readonly streams: Streams,
   ) {
     const { db } = connection
@@ -40,7 +40,7 @@ export class Knowledge {
     // An id that is none comes from a server: nothing of ours can have it.
     if (!isUlid(op_id)) return false
     const key = [idBlob(op_id), ...rangeOf(stream)] as const
-    return this.#op.get(...key) !== null || this.#dead.get(...key) !== null
+    return this.connection.read("look up op", () => this.#op.get(...key) !== null || this.#dead.get(...key) !== null)
   }
 
   /**
@@ -48,6 +48,10 @@ export class Knowledge {
    * stream where the caller has it.
    */
   stateOf(stream: StreamRow, op_id: string, known_seq?: number): OpState | undefined {
+    return this.connection.read("look up op", () => this.#stateOf(stream, op_id, known_seq))
+  }
+
+  #stateOf(stream: StreamRow, op_id: string, known_seq: number | undefined): OpState | undefined {
     const range = known_seq === undefined ? rangeOf(stream) : ([known_seq - 1, known_seq + 1] as const)
     const key = [idBlob(op_id), ...range] as const
     const dead = this.#dead.get(...key)

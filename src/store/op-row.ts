@@ -1,11 +1,14 @@
-/** Rows of `sturdy_op`, and the op that each one is on the wire. */
+/** Rows of `sturdy_op`, the op that each one is on the wire, and the checksum between the two. */
 import type { Statement } from "bun:sqlite"
+import { SturdyError } from "../intent/error.ts"
 import type { WireOp } from "../intent/op.ts"
 import type { Connection } from "./connection.ts"
 import { idsFromBlob, idText } from "./id-blob.ts"
 import { wireOp } from "./new-op.ts"
+import { localSeq } from "./stream.ts"
 
-export interface OpRow {
+/** The columns that make the op on the wire, and its place. */
+export interface StoredOp {
   seq: number
   op_id: Uint8Array
   time_created: number
@@ -20,15 +23,51 @@ export interface OpRow {
   args: string
 }
 
+export interface OpRow extends StoredOp {
+  /** null: recorded by a Sturdy that wrote none. */
+  checksum: number | null
+}
+
 const columns = `seq, op_id, time_created, continues, want_result, schema_version, depends_on, supersedes, target,
-  actor_id, method, args`
+  actor_id, method, args, checksum`
 
 /** Ops with from < seq <= to, in order, at most `count`. */
 export function prepareOps(connection: Connection): Statement<OpRow, [from: number, to: number, count: number]> {
   return connection.db.prepare(`select ${columns} from sturdy_op where seq > ? and seq <= ? order by seq limit ?`)
 }
 
-export function wireOfRow(row: OpRow): WireOp {
+/** The numbers of a row and the lengths of its texts, as bytes: a text of them would cost more than the rest of the sum. */
+const numbers = new Float64Array(10)
+
+/**
+ * CRC-32 of the columns that make what is sent, and of its place: SQLite has no checksums of its own, and a byte that
+ * flips within a row is damage that neither it nor the server can see. Of columns, not of the wire text: a field that a
+ * later version adds must not make the rows of this one look damaged. 0.2 µs for 300 bytes of arguments.
+ */
+export function checksumOf(row: StoredOp): number {
+  const { crc32 } = Bun.hash
+  numbers[0] = row.seq
+  numbers[1] = row.time_created
+  numbers[2] = row.continues ?? 0
+  numbers[3] = row.want_result ?? 0
+  numbers[4] = row.schema_version ?? 0
+  // Else a bit of the row's header could hand the end of one column to the next, and the sum would be the same.
+  numbers[5] = row.method.length
+  numbers[6] = row.target?.length ?? -1
+  numbers[7] = row.actor_id?.length ?? -1
+  numbers[8] = row.depends_on?.length ?? -1
+  numbers[9] = row.supersedes?.length ?? -1
+  let sum = crc32(row.args, crc32(row.method, crc32(row.op_id, crc32(numbers))))
+  if (row.target !== null) sum = crc32(row.target, sum)
+  if (row.actor_id !== null) sum = crc32(row.actor_id, sum)
+  if (row.depends_on) sum = crc32(row.depends_on, sum)
+  if (row.supersedes) sum = crc32(row.supersedes, sum)
+  return sum
+}
+
+/** The op as it is sent. @throws SturdyError `database_corrupt` if the row is not what was recorded. */
+export function wireOfRow(row: OpRow, stream: { name: string }): WireOp {
+  refuseDamaged(row, stream)
   return wireOp({
     op_id: idText(row.op_id),
     ...(row.target !== null && { target: JSON.parse(row.target) }),
@@ -41,4 +80,23 @@ export function wireOfRow(row: OpRow): WireOp {
     actor_id: row.actor_id ?? undefined,
     time_created: row.time_created,
   })
+}
+
+function refuseDamaged(row: OpRow, stream: { name: string }): void {
+  if (row.checksum === null) return
+  const found = isTyped(row) ? checksumOf(row) : undefined
+  if (found === row.checksum) return
+  const op_id = found === undefined ? "its op_id may be damaged too" : idText(row.op_id)
+  throw new SturdyError(
+    "database_corrupt",
+    `stream ${stream.name}: op ${localSeq(row.seq)} (${op_id}) is damaged in the file: its checksum is ${found ?? "none"}, recorded was ${row.checksum}; nothing was sent`,
+    "Check the disk, and keep a copy of the file and its -wal. The stream stands here until the row is mended, or both files are moved away.",
+  )
+}
+
+/** One bit makes a text a blob of the same bytes. */
+function isTyped({ op_id, args, method, target, actor_id, depends_on, supersedes }: OpRow): boolean {
+  const texts = [args, method, target ?? "", actor_id ?? ""].every((text) => typeof text === "string")
+  const blobs = [op_id, depends_on, supersedes].every((blob) => blob === null || blob instanceof Uint8Array)
+  return texts && blobs && op_id.length === 16
 }

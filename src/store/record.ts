@@ -13,6 +13,7 @@ import { Captures, type Bookmark } from "./capture.ts"
 import type { Connection } from "./connection.ts"
 import { idBlob, idsToBlob } from "./id-blob.ts"
 import { wireOp, type NewOp } from "./new-op.ts"
+import { checksumOf, type StoredOp } from "./op-row.ts"
 import { Quota } from "./quota.ts"
 import { endSeq, localSeq, type StreamRow } from "./stream.ts"
 
@@ -52,7 +53,7 @@ export class Recorder {
     this.#quota = new Quota(connection, outbox_bytes_max, makeRoom)
     this.#insert = db.prepare(
       `insert into sturdy_op (seq, op_id, time_created, continues, want_result, schema_version, depends_on, supersedes,
-         key, target, actor_id, method, args) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         key, target, actor_id, method, args, checksum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#replaceOp = db.prepare("delete from sturdy_op where seq = ?")
     this.#insertSuperseded = db.prepare("insert into sturdy_superseded (seq, op_id, by_op_id) values (?, ?, ?)")
@@ -71,10 +72,11 @@ export class Recorder {
    * Records the ops as one unit of the stream, all or none.
    *
    * @throws SturdyError `stream_closed`, `op_too_large`, `unit_too_large`, `outbox_full`, `reference_superseded`,
-   *   `busy`, `disk_full`, `storage_fault`, `database_moved`; nothing was written unless `indeterminate`.
+   *   `busy`, `disk_full`, `storage_fault`, `database_corrupt`, `database_moved`; nothing was written unless `indeterminate`.
    */
   record(stream_id: number, unit: readonly NewOp[], bookmark?: Bookmark): RecordedOp[] {
-    const { insideHost } = this.connection
+    const { insideHost, damage } = this.connection
+    if (damage) throw damage
     if (insideHost) this.#candidates.forget()
     let recorded = false
     try {
@@ -137,20 +139,35 @@ export class Recorder {
   }
 
   #insertOp(seq: number, op: NewOp, continues: boolean, supersedes: string[]): void {
-    this.#insert.run(
+    const row: StoredOp = {
       seq,
-      idBlob(op.op_id),
-      op.time_created,
-      continues ? 1 : null,
-      op.want_result ? 1 : null,
-      op.schema_version === 1 ? null : op.schema_version,
-      idsToBlob(op.depends_on),
-      idsToBlob(supersedes),
+      op_id: idBlob(op.op_id),
+      time_created: op.time_created,
+      continues: continues ? 1 : null,
+      want_result: op.want_result ? 1 : null,
+      schema_version: op.schema_version === 1 ? null : op.schema_version,
+      depends_on: idsToBlob(op.depends_on),
+      supersedes: idsToBlob(supersedes),
+      target: op.target ? JSON.stringify(op.target) : null,
+      actor_id: op.actor_id ?? null,
+      method: op.method,
+      args: op.args,
+    }
+    this.#insert.run(
+      row.seq,
+      row.op_id,
+      row.time_created,
+      row.continues,
+      row.want_result,
+      row.schema_version,
+      row.depends_on,
+      row.supersedes,
       op.key ?? null,
-      op.target ? JSON.stringify(op.target) : null,
-      op.actor_id ?? null,
-      op.method,
-      op.args,
+      row.target,
+      row.actor_id,
+      row.method,
+      row.args,
+      checksumOf(row),
     )
   }
 

@@ -58,21 +58,47 @@ describe("a full disk", () => {
   })
 })
 
+/** A process of its own in which a write beyond the limit of file sizes is an error and no signal. */
+async function ignoringSignal(fixture: string, file: string) {
+  const command = ["sh", "-c", `trap '' XFSZ; exec "$0" "$@"`, process.execPath, `${import.meta.dir}/${fixture}`, file]
+  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" })
+  return { stdout: await new Response(child.stdout).text() }
+}
+
+const gcc = process.platform === "linux" ? Bun.which("gcc") : null
+if (!gcc) console.log("skipped: a COMMIT that throws after it has written needs Linux and gcc")
+
 describe("a COMMIT that throws", () => {
+  for (const then of ["die", "repeat"] as const)
+    test.if(gcc !== null)(
+      `after it has written, and the process ${then === "die" ? "dies: the op is there" : "goes on: it is not"}; the same captureId again leaves one`,
+      async () => {
+        await using dir = tempDir()
+        const library = dir.file("eio.so")
+        await Bun.$`${gcc} -shared -fPIC -o ${library} ${import.meta.dir}/fsync-eio.c -ldl`.quiet()
+        const child = Bun.spawn([process.execPath, `${import.meta.dir}/fsync-fixture.ts`, dir.file(), then], {
+          env: { ...process.env, LD_PRELOAD: library, EIO_WHILE: dir.file("eio") },
+          stdout: "pipe",
+          stderr: "inherit",
+        })
+        const seen = JSON.parse(await new Response(child.stdout).text())
+        await child.exited
+        expect([seen, child.signalCode]).toEqual([
+          { code: "storage_fault", indeterminate: true },
+          then === "die" ? "SIGKILL" : null,
+        ])
+        using store = openStore(dir.file())
+        // Without the repetition, of the one that died: both are there, the one whose record threw too.
+        expect(store.pending()).toBe(2)
+        store.record({ capture_id: "event_1" })
+        expect(store.pending()).toBe(2)
+      },
+    )
+
   test("for a write error of the disk is indeterminate, and the same handle goes on when the disk does", async () => {
     await using dir = tempDir()
-    const child = Bun.spawn(
-      [
-        "sh",
-        "-c",
-        `trap '' XFSZ; exec "$0" "$@"`,
-        process.execPath,
-        `${import.meta.dir}/commit-fixture.ts`,
-        dir.file(),
-      ],
-      { stdout: "pipe", stderr: "inherit" },
-    )
-    const seen = JSON.parse(await new Response(child.stdout).text())
+    const { stdout } = await ignoringSignal("commit-fixture.ts", dir.file())
+    const seen = JSON.parse(stdout)
     expect(seen).toEqual({
       refused: { code: "storage_fault", indeterminate: true },
       pendingAfter: 1,
@@ -94,6 +120,22 @@ describe("a COMMIT that throws", () => {
     const error = errorOf(() => connection.transact("test", () => void db.run("insert into line values (1)")))
     expect(error).toMatchObject({ code: "storage_fault", indeterminate: true })
     expect([db.inTransaction, db.query("select count(*) as n from line").get()]).toEqual([false, { n: 0 }])
+  })
+})
+
+describe("an error of the disk in the middle of a transaction that writes before its COMMIT", () => {
+  test("storage_fault, known to have written nothing; the same unit again is recorded whole", async () => {
+    await using dir = tempDir()
+    const { stdout } = await ignoringSignal("spill-fixture.ts", dir.file())
+    expect(JSON.parse(stdout)).toEqual({
+      refused: { code: "storage_fault", indeterminate: false },
+      point: "in the middle",
+      inTransaction: false,
+      left: [1, 0, 0],
+      again: [91, 90, 1],
+    })
+    using store = openStore(dir.file())
+    expect(store.pending()).toBe(91)
   })
 })
 

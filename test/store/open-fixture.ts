@@ -7,7 +7,7 @@ const [file, call] = process.argv.slice(2) as [string, string]
 
 function codeOf(): string {
   try {
-    void openOutbox(file).close({ flush_ms: 0 })
+    void openOutbox(file, { damaged: call === "open" ? "refuse" : "quarantine" }).close({ flush_ms: 0 })
     return "opened"
   } catch (error) {
     return error instanceof SturdyError ? error.code : `not a SturdyError: ${error}`
@@ -37,7 +37,9 @@ if (call === "descriptors") {
   console.log(JSON.stringify(withoutDescriptors()))
 } else {
   // Modules are loaded: from here on permissions count.
-  process.setgid!(65534)
-  process.setuid!(65534)
+  if (call !== "limited" && process.getuid!() === 0) {
+    process.setgid!(65534)
+    process.setuid!(65534)
+  }
   console.log(JSON.stringify({ code: codeOf() }))
 }

@@ -20,18 +20,9 @@ import { SturdyError } from "../../src/intent/error.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
+import { hashes, killedOutbox } from "./damage.ts"
 import { openQuietOutbox, openStore } from "./box.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-
-/** sha256 of every file of a directory, but for the shared index, which holds lock marks and nothing of its own. */
-function hashes(dir: TempDir): Record<string, string> {
-  const names = readdirSync(dir.path).filter((name) => !name.endsWith("-shm"))
-  return Object.fromEntries(
-    names
-      .filter((name) => statSync(dir.file(name)).isFile())
-      .map((name) => [name, new Bun.CryptoHasher("sha256").update(readFileSync(dir.file(name))).digest("hex")]),
-  )
-}
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
@@ -260,30 +251,44 @@ describe("one process, one handle:", () => {
   })
 })
 
-describe.if(process.platform === "linux" && process.getuid?.() === 0)("for a user without permission", () => {
-  test("a file that may not be read is refused", async () => {
-    await using dir = tempDir()
-    anOutbox(dir)
-    chmodSync(dir.path, 0o755)
-    const before = hashes(dir)
-    expect([await openAsNobody(dir), hashes(dir)]).toEqual([{ code: "database_unopenable" }, before])
-  })
-
-  test("a file that may only be read is refused", async () => {
-    await using dir = tempDir()
-    anOutbox(dir)
-    chmodSync(dir.path, 0o755)
-    chmodSync(dir.file(), 0o644)
-    const before = hashes(dir)
-    expect([await openAsNobody(dir), hashes(dir)]).toEqual([{ code: "database_unopenable" }, before])
-  })
-
-  test("a folder in which nothing may be created is refused", async () => {
-    await using dir = tempDir()
-    chmodSync(dir.path, 0o755)
-    expect([await openAsNobody(dir), readdirSync(dir.path)]).toEqual([{ code: "database_unopenable" }, []])
-  })
+// Root becomes nobody in a process of its own; anybody else has no permission as he is.
+describe.if(process.platform === "linux")("for a user without permission", () => {
+  const modes: Record<string, { file: number; folder: number }> = {
+    "a file that may not be read": { file: 0o000, folder: 0o755 },
+    "a file that may only be read": { file: 0o444, folder: 0o755 },
+    "a folder in which nothing may be created": { file: 0o666, folder: 0o555 },
+  }
+  for (const [name, { file, folder }] of Object.entries(modes))
+    for (const call of ["open", "quarantine"])
+      test(`${name} is refused (${call})`, async () => {
+        await using dir = tempDir()
+        anOutbox(dir)
+        const before = hashes(dir)
+        chmodSync(dir.file(), file)
+        chmodSync(dir.path, folder)
+        const seen = await openAsNobody(dir, call)
+        chmodSync(dir.path, 0o755)
+        chmodSync(dir.file(), 0o600)
+        expect([seen, hashes(dir)]).toEqual([{ code: "database_unopenable" }, before])
+      })
 })
+
+test.if(process.platform === "linux")(
+  "an error of the disk while opening is no damage: nothing is put aside",
+  async () => {
+    await using dir = tempDir()
+    killedOutbox(dir.file())
+    const before = hashes(dir)
+    // No file may grow, so the -shm cannot be made: SQLITE_IOERR.
+    const limited = `trap '' XFSZ; ulimit -f 0; exec "$0" "$@"`
+    const child = Bun.spawn(
+      ["sh", "-c", limited, process.execPath, `${import.meta.dir}/open-fixture.ts`, dir.file(), "limited"],
+      { stdout: "pipe", stderr: "inherit" },
+    )
+    const seen = JSON.parse(await new Response(child.stdout).text())
+    expect([seen, hashes(dir)]).toEqual([{ code: "storage_fault" }, before])
+  },
+)
 
 test.if(process.platform === "linux")(
   "without a free file descriptor opening is refused, and works again with one",

@@ -11,8 +11,7 @@
  *  7 a lock is waited for on the thread ............. host.test.ts and open.test.ts, "busy"; the bound: below
  *  8 a COMMIT that throws is indeterminate .......... fault.test.ts, "a COMMIT that throws"
  *  9 after FULL statements run in autocommit ........ fault.test.ts, "a full disk"
- * 10 the WAL wedges a full disk ..................... fault.test.ts, "checkpoints"; a disk that is really full: not here,
- *                                                     a test may mount none; the size of the WAL is what we bound
+ * 10 the WAL wedges a full disk ..................... full-disk.test.ts; fault.test.ts, "checkpoints": its size is bounded
  * 11 files are world-readable by default ............ open.test.ts, "a new outbox"
  * 12 rm, restore, replaced, stump, emptied .......... fault.test.ts, "taken away"; open.test.ts, "is refused". An empty
  *                                                     file without a -wal is a new outbox: nothing in it tells otherwise

@@ -1,0 +1,99 @@
+/** Where the outbox file lies, and what only the file system can say of it. Opens nothing that SQLite may have open. */
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
+import { SturdyError } from "../intent/error.ts"
+
+/** The real path, with folder and file created if they are not there. @throws SturdyError `database_unopenable`. */
+export function locate(path: string, again = true): string {
+  const folder = dirname(resolve(path))
+  try {
+    const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (made) syncFolders(folder, dirname(made))
+    const file = join(realpathSync(folder), basename(path))
+    const stats = statOf(file)
+    if (!stats) closeSync(openSync(file, "wx", 0o600))
+    return realpathSync(file)
+  } catch (cause) {
+    if (cause instanceof SturdyError) throw cause
+    // Another process created it between our look and our create.
+    if (systemCode(cause) === "EEXIST" && isFile(path)) return realpathSync(path)
+    // Another process put it aside just now.
+    if (systemCode(cause) === "ENOENT" && again) return locate(path, false)
+    throw new SturdyError(
+      "database_unopenable",
+      `${path} cannot be created (${systemCode(cause) ?? cause})`,
+      "Check that the folder exists and may be written.",
+      { cause },
+    )
+  }
+}
+
+/** New names survive a power loss once their folder is synced; SQLite syncs only the folder of the file itself. */
+export function syncFolders(from: string, to: string): void {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const fd = openSync(folder, "r")
+    fsyncSync(fd)
+    closeSync(fd)
+    if (folder === to || folder === dirname(folder)) return
+  }
+}
+
+/**
+ * What SQLite would not refuse: it takes an emptied outbox for a new one, and deletes the -wal beside it.
+ *
+ * @throws SturdyError `database_not_outbox`, `database_unsafe`, `database_corrupt`.
+ */
+export function refuseForeign(file: string): void {
+  const stats = statOf(file)
+  if (!stats) return
+  if (!stats.isFile())
+    throw new SturdyError(
+      "database_not_outbox",
+      `${file} is ${stats.isDirectory() ? "a directory" : "not a regular file"}`,
+      "Name a file for the outbox.",
+    )
+  if (stats.nlink > 1)
+    throw new SturdyError(
+      "database_unsafe",
+      `${file} has ${stats.nlink} hard links: two names lead to two WALs for one file`,
+      "Keep one name for the outbox file.",
+    )
+  const wal = isEmpty(file) ? bytesOf(`${file}-wal`) : 0
+  if (wal > 0) throw corrupt(file, `it is empty but its -wal has ${wal} bytes`)
+}
+
+/** As SQLite sees it: one byte is an old workaround for a file system, and counts as none (os_unix.c, unixFileSize). */
+export function isEmpty(file: string): boolean {
+  return bytesOf(file) <= 1
+}
+
+export function corrupt(file: string, why: string, options: { cause?: unknown } = {}): SturdyError {
+  return new SturdyError(
+    "database_corrupt",
+    `${file} is damaged: ${why}`,
+    `Move the file away together with its -wal and keep both, or open it with { damaged: "quarantine" }, which does so; a new outbox is then created.`,
+    options,
+  )
+}
+
+export function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false })
+}
+
+/** 0 if there is no such file. */
+export function bytesOf(path: string): number {
+  return statOf(path)?.size ?? 0
+}
+
+/** Never throws: a path below a file is none. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+function systemCode(error: unknown): string | undefined {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined
+}
