@@ -105,7 +105,7 @@ describe.if(mountable)("a disk that its own -wal has filled", () => {
     expect(statSync(`${disk.file}-wal`).size).toBe(0)
   })
 
-  test("while ops are being sent: the flush waits, nothing is half settled, and goes on by itself", async () => {
+  test("while ops are being sent: flush says that they stand, nothing is half settled, the service is not asked in vain, and it goes on by itself", async () => {
     await using disk = await smallDisk()
     const { box } = disk
     const { outbox, stream } = disk.open()
@@ -113,12 +113,15 @@ describe.if(mountable)("a disk that its own -wal has filled", () => {
     const { names } = fill(stream)
     // A few pages are left: enough to freeze, too few to settle, or neither.
     outbox.resume()
-    const flush = outbox.flush()
-    await box.turn(5_000)
-    expect(stream.status().pending).toBe(names.length)
+    expect(await box.run(outbox.flush())).toMatchObject({ settled: false, blocked: [{ reason: "disk_full" }] })
+    await box.turn(600_000, 5_000)
+    expect(stream.status()).toMatchObject({ pending: names.length, block: { reason: "disk_full" } })
+    // At most the one whose answer met the full disk.
+    expect(box.sent.length).toBeLessThan(2)
     disk.moreSpace()
-    expect(await box.run(flush)).toEqual({ settled: true, blocked: [] })
+    await box.turn(120_000, 1_000)
     expect(box.effects).toEqual(names)
+    expect(stream.status()).toMatchObject({ pending: 0, block: undefined })
   })
 
   test("a process that is killed meanwhile: the next one has every op, and goes on when there is space", async () => {
