@@ -7,6 +7,8 @@ export type { FlushReport } from "./answers.ts"
 export type { RecordInput, Stream, StreamStatus } from "./stream.ts"
 export type { Intent, Referable, Stub } from "./handle.ts"
 export type { SturdyRef } from "./store/stream.ts"
+export type { DeadLetter, DeadLetterPage } from "./store/dead-letter-row.ts"
+export type { Retried } from "./store/dead-letter.ts"
 export type { Bookmark } from "./store/capture.ts"
 
 export { InvariantError, SturdyError, type SturdyErrorCode } from "./intent/error.ts"

@@ -75,6 +75,7 @@ export class Outbox implements AsyncDisposable {
     this.#units = new Units({
       recorder: this.#recorder,
       streams: this.#streams,
+      knowledge,
       durability: this.#durability,
       checkpoints: this.#checkpoints,
       events: this.#events,
@@ -259,9 +260,9 @@ export class Outbox implements AsyncDisposable {
       streams: this.#streams,
       ulid: this.#ulid,
       clock: this.#seams.clock,
-      submit: (stream_id, op, intent) => {
+      units: () => {
         this.#assertOpen()
-        this.#units.submit({ stream_id, op, intent })
+        return this.#units
       },
       remove: (stream_id) => this.#remove(stream_id),
     })
