@@ -171,7 +171,7 @@ export class Stream {
 
   /**
    * Gives a dead letter up, with the dead letters that depend on it: they could only be rejected again. Nothing changes
-   * at the service. Also after the share was removed.
+   * at the service. Also after the share was removed. What is recorded next under the key of one is the first of it.
    *
    * @returns the op_ids that were given up.
    * @throws SturdyError `dead_letter_unknown`, `dead_letter_decided`, `invalid_argument`, `busy`, `disk_full`,

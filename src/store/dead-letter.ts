@@ -33,6 +33,7 @@ export class DeadLetters {
   readonly #decide: Statement
   readonly #count: Statement
   readonly #moveItem: Statement
+  readonly #forgetItem: Statement
 
   constructor(
     readonly recorder: Recorder,
@@ -51,6 +52,10 @@ export class DeadLetters {
     this.#moveItem = db.prepare(
       `update sturdy_item set first_op_id = iif(first_op_id = ?3, ?4, first_op_id), op_id = iif(op_id = ?3, ?4, op_id)
        where stream_id = ?1 and key = ?2`,
+    )
+    this.#forgetItem = db.prepare(
+      `delete from sturdy_item where stream_id = ?1 and first_op_id = ?2
+         and key = (select key from sturdy_dead_letter where seq = ?3)`,
     )
   }
 
@@ -101,7 +106,11 @@ export class DeadLetters {
       () => {
         const graph = this.#rows.graph(stream_id)
         const nodes = graph.discardedWith(this.#undecided(this.streams.get(stream_id), graph, op_id))
-        for (const node of nodes) this.#mark(node, "discarded", undefined)
+        for (const node of nodes) {
+          this.#mark(node, "discarded", undefined)
+          // Nothing that comes under the key may depend on it any more: it would be rejected too.
+          this.#forgetItem.run(stream_id, idBlob(node.op_id), node.seq)
+        }
         this.#decided(stream_id, nodes.length)
         return nodes.map((node) => node.op_id)
       },
@@ -135,7 +144,7 @@ export class DeadLetters {
     let rest = nodes.map((node) => node.op_id)
     for (let count = 1; rest.length > 0; count++) {
       const derived = new Map(rest.map((op_id) => [derivedOpId(op_id, count), op_id]))
-      const known = this.knowledge.knownOf(stream, [...derived.keys()], nodes[0]!.seq)
+      const known = this.knowledge.knownOf(stream, [...derived.keys()], Math.min(...nodes.map((node) => node.seq)))
       for (const [name, op_id] of derived) if (!known.has(name)) names.set(op_id, name)
       rest = rest.filter((op_id) => !names.has(op_id))
     }
