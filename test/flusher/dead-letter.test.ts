@@ -1,43 +1,13 @@
 /** Dead letters against the real service: listed, retried once it is mended, given up. */
 import { describe, expect, test } from "bun:test"
-import type { OutboxEvent } from "../../src/inspect/event.ts"
 import { readStatus } from "../../src/inspect/status.ts"
 import type { Intent } from "../../src/handle.ts"
-import { Rejection, type Handler } from "../../src/service/index.ts"
 import { isUlid } from "../../src/intent/ulid.ts"
-import type { RecordInput, Stream } from "../../src/stream.ts"
-import { mulberry32 } from "../../src/testing/mulberry32.ts"
+import type { Stream } from "../../src/stream.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-import { hold, openBox } from "./box.ts"
-
-/** `put` of these names is rejected until they are taken out. */
-async function openPatient(...names: string[]) {
-  const poison = new Set(names)
-  const put: Handler = ({ sql, op_id }, name) => {
-    if (poison.has(String(name))) throw new Rejection("not_yet", `${String(name)} is not taken yet`)
-    sql.run(`INSERT INTO effect (op_id, name) VALUES (?, ?)`, op_id, String(name))
-    return { name, inner: { id: `id of ${String(name)}` } }
-  }
-  const box = await openBox({ service: { methods: { put } } })
-  const outbox = box.open()
-  const stream = box.stream(outbox)
-  const events: OutboxEvent[] = []
-  outbox.onAny((event) => void events.push(event))
-  return {
-    box,
-    outbox,
-    stream,
-    poison,
-    mend: () => poison.clear(),
-    /** Events of these names, without the stream. */
-    heard: (...wanted: string[]) => events.filter(({ name }) => wanted.includes(name)),
-    drained: () => box.run(outbox.flush()),
-    put: (name: string, more: Partial<RecordInput> = {}) => stream.record({ method: "put", args: [name], ...more }),
-    id: (intent: Intent) => outbox.opId(intent),
-    [Symbol.asyncDispose]: () => box[Symbol.asyncDispose](),
-  }
-}
+import { hold } from "./box.ts"
+import { openPatient } from "./patient.ts"
 
 const ids = (stream: Stream) => stream.deadLetters().map(({ op_id }) => op_id)
 
@@ -246,7 +216,7 @@ describe("retry()", () => {
     ])
   })
 
-  test("of what was replaced meanwhile says as what it was retried", async () => {
+  test("is where result() of the old op points to, while that one stays rejected", async () => {
     await using t = await openPatient("1")
     const one = t.put("1", { wantResult: true })
     await t.drained()
@@ -454,70 +424,3 @@ test("another process retries while the first one flushes: it is sent once", asy
   await t.box.run(beside.flush())
   expect(t.box.effects).toEqual(["1"])
 })
-
-test("after random histories of rejections, mending, retries and discards every wanted op is applied once, in order", async () => {
-  const from = Number(process.env.SEED ?? 1)
-  const walks = process.env.SEED ? 1 : Number(process.env.WALKS ?? 12)
-  for (let seed = from; seed < from + walks; seed++) await walk(seed)
-})
-
-/** A random graph of ops, some of them rejected; what is mended by and by is retried until nothing is dead. */
-async function walk(seed: number): Promise<void> {
-  const next = mulberry32(seed * 0x9e3779b9)
-  const below = (count: number) => Math.floor(next() * count)
-  const names = Array.from({ length: 40 }, (_, index) => `${index}`)
-  await using t = await openPatient(...names.filter(() => next() < 0.2))
-  const depends = new Map<string, string[]>()
-  const intents: Intent[] = []
-  const given = new Set<string>()
-  const nameOf = new Map<string, string>()
-  const decideOne = async () => {
-    const letters = t.stream.deadLetters()
-    const letter = letters[below(letters.length)]
-    if (!letter) return
-    // At times one is given up, with all that hangs on it, dead by now or later.
-    if (next() < 0.05) for (const op_id of t.stream.discard(letter.op_id)) given.add(nameOf.get(op_id)!)
-    else
-      try {
-        for (const { op_id, as_op_id } of t.stream.retry(letter.op_id)) nameOf.set(as_op_id, nameOf.get(op_id)!)
-      } catch (error) {
-        const { code } = errorOf(() => {
-          throw error
-        })
-        if (code !== "dead_letter_dependent") throw error
-        if (errorOf(() => t.stream.retry(letter.op_id)).message.includes("was given up"))
-          for (const op_id of t.stream.discard(letter.op_id)) given.add(nameOf.get(op_id)!)
-      }
-  }
-  for (const name of names) {
-    const on = Array.from({ length: below(3) }, () => below(intents.length)).filter((index) => index < intents.length)
-    depends.set(
-      name,
-      on.map((index) => `${index}`),
-    )
-    const intent = t.put(name, { dependsOn: on.map((index) => intents[index]!) })
-    intents.push(intent)
-    nameOf.set(t.id(intent), name)
-    if (next() < 0.2) await t.drained()
-    if (next() < 0.2) await decideOne()
-    if (next() < 0.1) t.poison.delete(names[below(names.length)]!)
-  }
-  t.mend()
-  await t.drained()
-  for (let rounds = 0; t.stream.status().dead > 0; rounds++) {
-    if (rounds > 500) throw new Error(`seed ${seed}: ${t.stream.status().dead} stay dead`)
-    await decideOne()
-    if (next() < 0.5) await t.drained()
-    if (t.stream.status().dead === 0) await t.drained()
-  }
-  await t.drained()
-  const { effects } = t.box
-  const place = new Map(effects.map((name, index) => [name, index]))
-  const early = effects.filter((name) => depends.get(name)!.some((on) => !(place.get(on)! < place.get(name)!)))
-  expect({ seed, effects: effects.toSorted(), early, dead: t.stream.status().dead }).toEqual({
-    seed,
-    effects: names.filter((name) => !given.has(name)).toSorted(),
-    early: [],
-    dead: 0,
-  })
-}
