@@ -4,18 +4,6 @@ import { derivedOpId } from "../../src/store/dead-letter.ts"
 import type { Client } from "./client.ts"
 import { inWorld, openWorld } from "./world.ts"
 
-/** Retries, and calls each new op as the one it was recorded for, with a tick. */
-function retry(client: Client, name: string): string[] {
-  return client.stream.retry(client.id(name)).map(({ op_id, as_op_id }) => {
-    const called = `${client.world.name(op_id)}'`
-    client.world.rename(as_op_id, called)
-    client.recorded.push(as_op_id)
-    return called
-  })
-}
-
-const undecided = (client: Client) => client.stream.deadLetters().map(({ op_id }) => client.world.name(op_id))
-
 /** 1 is rejected; 2 depends on it, 3 on that. */
 async function cascade(client: Client): Promise<void> {
   client.record("1", { poison: true })
@@ -44,9 +32,9 @@ async function livesOf(world: Awaited<ReturnType<typeof openWorld>>, deaths: num
   a.deaths = deaths
   a.crashPoints = []
   await a.survives(async () => {
-    const dead = undecided(a)
+    const dead = a.undecided
     expect([dead, a.row.dead_count]).toEqual(dead.length ? [["1", "2", "3"], 3] : [[], 0])
-    if (dead.length) retry(a, "1")
+    if (dead.length) a.retry("1")
     await a.drained()
   })
   const points = a.crashPoints
@@ -69,7 +57,7 @@ test("a process dies at either point of a discard: all are given up or none", as
     expect(() => a.stream.discard(a.id("2"))).toThrow()
     a.reopen()
     const committed = point === "discard:after-commit"
-    expect([undecided(a), a.row.dead_count]).toEqual(committed ? [["1"], 1] : [["1", "2", "3"], 3])
+    expect([a.undecided, a.row.dead_count]).toEqual(committed ? [["1"], 1] : [["1", "2", "3"], 3])
     expect(await world.healed()).toEqual({ server: "", A: "dead 1 2 3" })
   }
 })
@@ -81,7 +69,7 @@ test(
     await cascade(a)
     const b = a.copy("B")
     world.server.mended = true
-    expect([retry(a, "1"), retry(b, "1")]).toEqual([
+    expect([a.retry("1"), b.retry("1")]).toEqual([
       ["1'", "2'", "3'"],
       ["1'", "2'", "3'"],
     ])
@@ -102,8 +90,8 @@ test(
     await a.drained()
     const b = a.copy("B")
     world.server.mended = true
-    expect([retry(a, "1"), retry(a, "2")]).toEqual([["1'"], ["2'", "3'"]])
-    expect([retry(b, "2"), retry(b, "1")]).toEqual([["2'"], ["1'", "3'"]])
+    expect([a.retry("1"), a.retry("2")]).toEqual([["1'"], ["2'", "3'"]])
+    expect([b.retry("2"), b.retry("1")]).toEqual([["2'"], ["1'", "3'"]])
     b.outbox.pause()
     await a.drained()
     b.outbox.resume()
@@ -123,15 +111,15 @@ test(
     const a = world.client()
     await cascade(a)
     const b = a.copy("B")
-    retry(a, "1")
+    a.retry("1")
     await a.drained()
     world.server.mended = true
-    expect(retry(a, "1'")).toEqual(["1''", "2''", "3''"])
+    expect(a.retry("1'")).toEqual(["1''", "2''", "3''"])
     await a.drained()
-    expect(retry(b, "1")).toEqual(["1'", "2'", "3'"])
+    expect(b.retry("1")).toEqual(["1'", "2'", "3'"])
     await b.drained()
     expect(b.stands).toBe("dead 1 2 3 1' 2' 3'")
-    expect(retry(b, "1'")).toEqual(["1''", "2''", "3''"])
+    expect(b.retry("1'")).toEqual(["1''", "2''", "3''"])
     expect((await world.healed()).server).toBe("1 2 3")
   }),
 )
@@ -143,11 +131,11 @@ test(
     await cascade(a)
     const backup = a.backup()
     world.server.mended = true
-    retry(a, "1")
+    a.retry("1")
     await a.drained()
     a.restore(backup)
-    expect(undecided(a)).toEqual(["1", "2", "3"])
-    retry(a, "1")
+    expect(a.undecided).toEqual(["1", "2", "3"])
+    a.retry("1")
     expect(await world.healed()).toEqual({ server: "1 2 3", A: "dead 1 2 3, applied 1' 2' 3'" })
   }),
 )
@@ -158,7 +146,7 @@ test("a retry whose answer is lost, doubled or late is applied once", async () =
     const a = world.client()
     await cascade(a)
     world.server.mended = true
-    retry(a, "1")
+    a.retry("1")
     await a.posts(fate)
     expect(await world.healed()).toEqual({ server: "1 2 3", A: "dead 1 2 3, applied 1' 2' 3'" })
   }
@@ -173,13 +161,13 @@ test(
     a.record("4", { poison: true })
     await cascade(a)
     a.stream.discard(a.id("4"))
-    retry(a, "1")
+    a.retry("1")
     await a.drained()
-    expect([undecided(a), a.row.dead_count]).toEqual([["1'", "2'", "3'"], 3])
+    expect([a.undecided, a.row.dead_count]).toEqual([["1'", "2'", "3'"], 3])
     world.server.rollback()
     a.record("5")
     expect(await world.healed()).toEqual({ server: "0 5", A: "applied 0 5, dead 4 1 2 3 1' 2' 3'" })
-    expect([undecided(a), a.row.dead_count, a.events]).toEqual([["1'", "2'", "3'"], 3, ["server_reset"]])
+    expect([a.undecided, a.row.dead_count, a.events]).toEqual([["1'", "2'", "3'"], 3, ["server_reset"]])
     expect(() => a.stream.retry(a.id("1"))).toThrow("was retried as")
   }),
 )
