@@ -118,11 +118,7 @@ function resultOf(knowledge: Knowledge, row: StreamRow, op: IntentOp): { value: 
       if (found.result === undefined) throw unknownResult(name)
       return { value: decodeValue(found.result) }
     case "dead":
-      throw new SturdyError(
-        "op_rejected",
-        `${name} was rejected: ${found.code}, ${found.message}`,
-        "It is kept as a dead letter; record it anew, corrected.",
-      )
+      throw new SturdyError("op_rejected", `${name} was rejected: ${found.code}, ${found.message}`, hintOfDead(found))
     case "superseded":
       throw new SturdyError(
         "op_superseded",
@@ -138,6 +134,12 @@ function resultOf(knowledge: Knowledge, row: StreamRow, op: IntentOp): { value: 
     case undefined:
       throw unknownResult(name)
   }
+}
+
+function hintOfDead({ decision, retried_op_id }: { decision?: string; retried_op_id?: string }): string {
+  if (retried_op_id !== undefined) return `It was recorded again as ${retried_op_id}: see what becomes of that op.`
+  if (decision !== undefined) return "It was given up; record it anew, corrected."
+  return "It is kept as a dead letter: stream.retry records it again, stream.discard gives it up."
 }
 
 function unknownResult(name: string): SturdyError {

@@ -9,6 +9,8 @@ export type { Intent, Referable, Stub } from "./handle.ts"
 export type { ResyncReason } from "./store/resync.ts"
 export type { SturdyRef } from "./store/stream.ts"
 export type { Unblocking } from "./store/unblock.ts"
+export type { DeadLetter, DeadLetterPage } from "./store/dead-letter-row.ts"
+export type { Retried } from "./store/dead-letter.ts"
 export type { Bookmark } from "./store/capture.ts"
 
 export { InvariantError, SturdyError, type SturdyErrorCode } from "./intent/error.ts"

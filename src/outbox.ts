@@ -218,9 +218,9 @@ export class Outbox implements AsyncDisposable {
       streams: this.#parts.streams,
       ulid: this.#parts.ulid,
       clock: this.#seams.clock,
-      submit: (stream_id, op, intent) => {
+      units: () => {
         this.#assertOpen()
-        this.#parts.units.submit({ stream_id, op, intent })
+        return this.#parts.units
       },
       remove: (stream_id) => this.#remove(stream_id),
       unblock: (stream_id, change) => this.#unblock(stream_id, change),

@@ -68,6 +68,7 @@ export function buildParts(
   const units = new Units({
     recorder,
     streams,
+    knowledge,
     durability,
     checkpoints,
     diskBlock,

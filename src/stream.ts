@@ -5,12 +5,15 @@ import type { Reference } from "./intent/reference.ts"
 import * as limit from "./intent/limit.ts"
 import { hintOf, type Block } from "./flusher/block.ts"
 import { newIntent, referenceIn, type Intent, type IntentOp } from "./handle.ts"
+import type { DeadLetter, DeadLetterPage } from "./store/dead-letter-row.ts"
+import type { Retried } from "./store/dead-letter.ts"
 import type { NewOp } from "./store/new-op.ts"
 import type { Unblocking } from "./store/unblock.ts"
 import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
 import { nameProblem } from "./ref.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
+import type { Units } from "./units.ts"
 
 /**
  * One call to record. An adapter that turns events into ops keeps no state of its own: what it needs to know of earlier
@@ -52,8 +55,8 @@ export interface StreamOwner {
   readonly streams: Streams
   readonly ulid: UlidFactory
   readonly clock: Clock
-  /** Writes the op, or adds it to the open unit; the IntentOp is told which op stands for it. */
-  submit(stream_id: number, op: NewOp, intent: IntentOp): void
+  /** Where ops are written; throws once the outbox is closed. */
+  units(): Units
   remove(stream_id: number): void
   unblock(stream_id: number, change: Unblocking): boolean
   diskBlock(): Block | undefined
@@ -142,7 +145,8 @@ export class Stream {
       method: op.method,
       want_result: op.want_result,
     }
-    this.#owner.submit(this.#stream_id, op, intent)
+    // It may join the open unit; the IntentOp is told which op stands for it.
+    this.#owner.units().submit({ stream_id: this.#stream_id, op, intent })
     return newIntent(intent)
   }
 
@@ -162,6 +166,44 @@ export class Stream {
    */
   unblock(change: Unblocking = {}): boolean {
     return this.#owner.unblock(this.#stream_id, change)
+  }
+
+  /**
+   * What the service rejected for good and nobody has decided about yet, oldest first, a page at a time: `after` is the
+   * `seq` of the last one of the page before. Arguments only with `args`.
+   *
+   * @throws SturdyError `invalid_argument`, `busy`, `storage_fault`, `closed`.
+   */
+  deadLetters(page: DeadLetterPage = {}): DeadLetter[] {
+    checkPage(page)
+    return this.#owner.units().deadLetters.page(this.#stream_id, page)
+  }
+
+  /**
+   * Records a dead letter again as a new op, with the dead letters that depend on it, and wakes the flusher. Committed
+   * when it returns, all or nothing. A dependent that also depends on another dead letter goes with the retry of that
+   * one. The new op has the same content, key and wish for a result; it replaces no op of its key, and goes last.
+   * Its op_id follows from that of the dead letter: copies of one outbox that retry the same are applied once.
+   *
+   * @returns what was recorded for what, each after what it depends on.
+   * @throws SturdyError `dead_letter_unknown` if it is none of this stream, saying what it is; `dead_letter_decided`,
+   *   saying how; `dead_letter_dependent` if a dead letter on which it depends must be retried first, or was discarded;
+   *   `invalid_argument`, and what `record` throws. Nothing was written unless `indeterminate`, and then repeating is safe.
+   */
+  retry(op_id: string): Retried[] {
+    return this.#owner.units().retry(this.#stream_id, op_id)
+  }
+
+  /**
+   * Gives a dead letter up, with the dead letters that depend on it: they could only be rejected again. Nothing changes
+   * at the service. Also after the share was removed. What is recorded next under the key of one is the first of it.
+   *
+   * @returns the op_ids that were given up.
+   * @throws SturdyError `dead_letter_unknown`, `dead_letter_decided`, `invalid_argument`, `busy`, `disk_full`,
+   *   `storage_fault`, `database_moved`, `closed`; nothing was written unless `indeterminate`, and then repeating is safe.
+   */
+  discard(op_id: string): string[] {
+    return this.#owner.units().discard(this.#stream_id, op_id)
   }
 
   status(): StreamStatus {
@@ -233,6 +275,14 @@ function checkInput(input: RecordInput): void {
   if (!Number.isSafeInteger(version) || version < 1)
     throw invalid(`schemaVersion must be a positive integer, got ${version}`)
   if (input.onlyIfChanged && input.key === undefined) throw invalid("onlyIfChanged needs a key")
+}
+
+function checkPage(page: DeadLetterPage): void {
+  if (typeof page !== "object" || page === null) throw invalid("a page is { after, limit, args }, each optional")
+  const { after = 0, limit = 1 } = page
+  if (!Number.isSafeInteger(after) || after < 0) throw invalid(`after must be a seq, or 0, got ${after}`)
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000)
+    throw invalid(`limit must be from 1 to 1,000, got ${limit}`)
 }
 
 function invalid(message: string): SturdyError {

@@ -6,7 +6,9 @@ import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Bookmark } from "./store/capture.ts"
 import type { Checkpoints } from "./store/checkpoint.ts"
+import { DeadLetters, type Retried } from "./store/dead-letter.ts"
 import type { Durability } from "./store/durability.ts"
+import type { Knowledge } from "./store/knowledge.ts"
 import { storedBytes, type NewOp } from "./store/new-op.ts"
 import type { RecordedOp, Recorder } from "./store/record.ts"
 import type { Streams } from "./store/stream.ts"
@@ -20,6 +22,7 @@ export interface UnitEntry {
 export interface UnitsParts {
   recorder: Recorder
   streams: Streams
+  knowledge: Knowledge
   durability: Durability
   checkpoints: Checkpoints | undefined
   diskBlock: DiskBlock
@@ -31,7 +34,32 @@ export interface UnitsParts {
 export class Units {
   #open: UnitEntry[] | undefined
 
-  constructor(readonly parts: UnitsParts) {}
+  readonly deadLetters: DeadLetters
+
+  constructor(readonly parts: UnitsParts) {
+    this.deadLetters = new DeadLetters(parts.recorder, parts.streams, parts.knowledge)
+  }
+
+  /** Records a dead letter again. At once, also while a unit is open: its ops are units of their own. */
+  retry(stream_id: number, op_id: string): Retried[] {
+    const { retried, ops } = this.#onDisk(() => this.deadLetters.retry(stream_id, op_id))
+    this.#written(
+      stream_id,
+      ops,
+      ops.map(({ op_id }) => ({ op_id, superseded_op_id: undefined })),
+    )
+    const stream = this.parts.streams.get(stream_id).name
+    for (const pair of retried) this.parts.events.emit("retried", { stream, ...pair })
+    return retried
+  }
+
+  discard(stream_id: number, op_id: string): string[] {
+    const op_ids = this.#onDisk(() => this.deadLetters.discard(stream_id, op_id))
+    this.parts.durability.mark()
+    const stream = this.parts.streams.get(stream_id).name
+    for (const discarded of op_ids) this.parts.events.emit("discarded", { stream, op_id: discarded })
+    return op_ids
+  }
 
   /** Adds the op to the unit that is open, or writes it at once. */
   submit(entry: UnitEntry): void {
@@ -68,7 +96,7 @@ export class Units {
 
   #write(entries: readonly UnitEntry[], bookmark: Bookmark | undefined): void {
     const first = entries[0]
-    if (!first) return bookmark && this.parts.recorder.recordBookmark(bookmark)
+    if (!first) return bookmark && this.#onDisk(() => this.parts.recorder.recordBookmark(bookmark))
     const other = entries.find((entry) => entry.stream_id !== first.stream_id)
     if (other)
       throw new SturdyError(
@@ -77,29 +105,33 @@ export class Units {
         "A unit is decided by one share in one transaction: use one unit per stream.",
       )
     const ops = entries.map((entry) => entry.op)
-    const recorded = this.#record(first, ops, bookmark)
+    const recorded = this.#onDisk(() => this.parts.recorder.record(first.stream_id, ops, bookmark))
     recorded.forEach(({ op_id, seq }, index) => Object.assign(entries[index]!.intent, { op_id, seq }))
-    this.#written(first.stream_id, ops, recorded)
+    this.#written(
+      first.stream_id,
+      ops,
+      recorded.filter((op) => op.seq !== undefined),
+    )
   }
 
-  #record(first: UnitEntry, ops: readonly NewOp[], bookmark: Bookmark | undefined): RecordedOp[] {
-    const { recorder, diskBlock } = this.parts
+  /** A write of the host's, which shows whether our own disk takes one. */
+  #onDisk<T>(write: () => T): T {
+    const { diskBlock } = this.parts
     try {
-      const recorded = recorder.record(first.stream_id, ops, bookmark)
+      const done = write()
       if (diskBlock.current) diskBlock.over()
-      return recorded
+      return done
     } catch (error) {
       if (error instanceof SturdyError) diskBlock.met(error)
       throw error
     }
   }
 
-  #written(stream_id: number, ops: readonly NewOp[], recorded: readonly RecordedOp[]): void {
+  #written(stream_id: number, ops: readonly NewOp[], written: readonly Omit<RecordedOp, "seq">[]): void {
     const { streams, durability, checkpoints, events, wake } = this.parts
     // Also if an earlier op stands for all of them: that one may be another process's, and not synced yet.
     durability.mark()
     checkpoints?.written(ops.reduce((sum, op) => sum + storedBytes(op), 0))
-    const written = recorded.filter((op) => op.seq !== undefined)
     if (written.length === 0) return
     wake(written.length)
     // The hot path: nothing is looked up for an event that nobody hears.

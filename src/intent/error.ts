@@ -25,6 +25,12 @@ export const errorTable = {
   op_rejected: { retriable: false, exit: 1 },
   op_superseded: { retriable: false, exit: 1 },
   op_discarded: { retriable: false, exit: 1 },
+  /** Not a dead letter of this stream. */
+  dead_letter_unknown: { retriable: false, exit: 1 },
+  /** It was retried or discarded before. */
+  dead_letter_decided: { retriable: false, exit: 1 },
+  /** It depends on a dead letter that was not retried: it would be rejected again. */
+  dead_letter_dependent: { retriable: false, exit: 1 },
   closed: { retriable: false, exit: 1 },
   flusher_stopped: { retriable: false, exit: 1 },
   already_open: { retriable: false, exit: 1 },

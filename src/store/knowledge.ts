@@ -2,6 +2,7 @@
 import type { Statement } from "bun:sqlite"
 import { isUlid } from "../intent/ulid.ts"
 import type { Connection } from "./connection.ts"
+import type { Decision } from "./dead-graph.ts"
 import { idBlob, idText } from "./id-blob.ts"
 import { endSeq, firstSeq, type StreamRow, type Streams } from "./stream.ts"
 
@@ -10,8 +11,16 @@ export type OpState =
   | { state: "pending" }
   | { state: "applied"; result: string | undefined }
   | { state: "superseded"; by_op_id: string | undefined }
-  | { state: "dead"; code: string; message: string }
+  | { state: "dead"; code: string; message: string; decision?: Decision; retried_op_id?: string }
   | { state: "discarded" }
+
+interface DeadRow {
+  seq: number
+  code: string
+  message: string
+  decision: Decision | null
+  retried_op_id: Uint8Array | null
+}
 
 interface FoundOp {
   seq: number
@@ -19,8 +28,9 @@ interface FoundOp {
 
 export class Knowledge {
   readonly #op: Statement<FoundOp>
-  readonly #dead: Statement<{ code: string; message: string }>
+  readonly #dead: Statement<DeadRow>
   readonly #superseded: Statement<{ by_op_id: Uint8Array | null }>
+  readonly #known: Statement<{ id: string }>
   readonly #result: Statement<{ result: string }>
 
   constructor(
@@ -29,8 +39,18 @@ export class Knowledge {
   ) {
     const { db } = connection
     this.#op = db.prepare("select seq from sturdy_op where op_id = ? and seq > ? and seq < ? limit 1")
-    this.#dead = db.prepare("select code, message from sturdy_dead_letter where op_id = ? and seq > ? and seq < ?")
+    this.#dead = db.prepare(
+      `select seq, code, message, decision, retried_op_id from sturdy_dead_letter
+       where op_id = ? and seq > ? and seq < ?`,
+    )
     this.#superseded = db.prepare("select by_op_id from sturdy_superseded where op_id = ? and seq > ? and seq < ?")
+    this.#known = db.prepare(
+      `select hex(op_id) as id from sturdy_op where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))
+       union all select hex(op_id) from sturdy_dead_letter
+         where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))
+       union all select hex(op_id) from sturdy_superseded
+         where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))`,
+    )
     this.#result = db.prepare("select result from sturdy_result where seq = ?")
   }
 
@@ -41,6 +61,13 @@ export class Knowledge {
     if (!isUlid(op_id)) return false
     const key = [idBlob(op_id), ...rangeOf(stream)] as const
     return this.connection.read("look up op", () => this.#op.get(...key) !== null || this.#dead.get(...key) !== null)
+  }
+
+  /** Which of these ids an op of this stream has that was recorded after that place. One look through them for all. */
+  knownOf(stream: StreamRow, op_ids: readonly string[], after_seq: number): Set<string> {
+    const byHex = new Map(op_ids.map((op_id) => [Buffer.from(idBlob(op_id)).toString("hex").toUpperCase(), op_id]))
+    const found = this.#known.all(after_seq, endSeq(stream.stream_id), JSON.stringify([...byHex.keys()]))
+    return new Set(found.map(({ id }) => byHex.get(id)!))
   }
 
   /**
@@ -55,7 +82,8 @@ export class Knowledge {
     const range = known_seq === undefined ? rangeOf(stream) : ([known_seq - 1, known_seq + 1] as const)
     const key = [idBlob(op_id), ...range] as const
     const dead = this.#dead.get(...key)
-    if (dead) return { state: "dead", ...dead }
+    // After a server_reset a decision stays, while its op is pending again.
+    if (dead && dead.seq <= stream.cursor) return deadState(dead)
     const superseded = this.#superseded.get(...key)
     if (superseded)
       return { state: "superseded", by_op_id: superseded.by_op_id ? idText(superseded.by_op_id) : undefined }
@@ -68,4 +96,14 @@ export class Knowledge {
 
 function rangeOf(stream: StreamRow): [number, number] {
   return [firstSeq(stream.stream_id), endSeq(stream.stream_id)]
+}
+
+function deadState({ code, message, decision, retried_op_id }: DeadRow): OpState {
+  return {
+    state: "dead",
+    code,
+    message,
+    ...(decision && { decision }),
+    ...(retried_op_id && { retried_op_id: idText(retried_op_id) }),
+  }
 }

@@ -103,15 +103,37 @@ export class Recorder {
     this.connection.transact("record", () => this.captures.moveBookmark(bookmark), limit.record_busy_ms_max)
   }
 
-  #write(stream_id: number, unit: readonly NewOp[], bookmark: Bookmark | undefined): RecordedOp[] {
+  /**
+   * Writes each op as a unit of its own, in place of the dead letter `of`. Inside the retrying transaction.
+   *
+   * @throws SturdyError as `record`.
+   */
+  append(stream_id: number, ops: readonly { op: NewOp; of: string }[]): void {
+    const stream = this.#openStream(stream_id)
+    const wire = ops.map(({ op }) => wireOp({ ...op, supersedes: [] }))
+    wire.forEach((op, index) => checkSizes(stream, [op], () => `${op.method}, dead letter ${ops[index]!.of},`))
+    this.#quota.check(wire)
+    let seq = Math.max(stream.last_seq ?? 0, stream.cursor)
+    for (const { op } of ops) {
+      for (const op_id of op.references) this.#refuseSuperseded(stream, op_id)
+      this.#insertOp(++seq, op, false, [])
+    }
+    refuseOverflow(stream, seq)
+  }
+
+  #openStream(stream_id: number): RecordRow {
     const stream = this.#stream.get(stream_id)
     assert(stream, `stream ${stream_id} is gone: streams are never deleted`)
-    if (stream.time_removal !== null)
-      throw new SturdyError(
-        "stream_closed",
-        `stream ${stream.name}: its share is being removed, nothing can be recorded after that`,
-        "Share again under a new name: a new share has a new id, writer and stream.",
-      )
+    if (stream.time_removal === null) return stream
+    throw new SturdyError(
+      "stream_closed",
+      `stream ${stream.name}: its share is being removed, nothing can be recorded after that`,
+      "Share again under a new name: a new share has a new id, writer and stream.",
+    )
+  }
+
+  #write(stream_id: number, unit: readonly NewOp[], bookmark: Bookmark | undefined): RecordedOp[] {
+    const stream = this.#openStream(stream_id)
     if (bookmark) this.captures.moveBookmark(bookmark)
     const resolved = this.captures.resolve(stream_id, unit)
     const fresh = resolved.flatMap((op) => (op.fresh ? [op.fresh] : []))
@@ -130,7 +152,7 @@ export class Recorder {
       places.set(op.op_id, seq)
       this.#insertOp(seq, op, index > 0, older ? [older.op_id, ...older.supersedes] : [])
     })
-    if (seq >= endSeq(stream_id)) throw new RangeError(`stream ${stream.name} is full after ${localSeq(seq)} ops`)
+    refuseOverflow(stream, seq)
     return resolved.map(({ op_id }) => ({
       op_id,
       seq: places.get(op_id),
@@ -191,10 +213,14 @@ export class Recorder {
   }
 }
 
+function refuseOverflow({ stream_id, name }: RecordRow, seq: number): void {
+  if (seq >= endSeq(stream_id)) throw new RangeError(`stream ${name} is full after ${localSeq(seq)} ops`)
+}
+
 // `supersedes` may be added to any keyed op, so its full list counts from the start.
 const supersedes_bytes = limit.supersedes_max * 29 + 20
 
-function checkSizes(stream: RecordRow, unit: readonly WireOp[]): void {
+function checkSizes(stream: RecordRow, unit: readonly WireOp[], nameOf = ({ method }: WireOp) => method): void {
   const op_max = stream.op_bytes_max ?? limit.op_bytes_max
   const unit_max = stream.batch_bytes_max ?? limit.batch_bytes_max
   const count_max = stream.batch_ops_max ?? limit.batch_ops_max
@@ -204,7 +230,7 @@ function checkSizes(stream: RecordRow, unit: readonly WireOp[]): void {
     if (size > op_max)
       throw new SturdyError(
         "op_too_large",
-        `stream ${stream.name}: ${op.method} has ${size} bytes, the limit is ${op_max}; nothing was written`,
+        `stream ${stream.name}: ${nameOf(op)} has ${size} bytes, the limit is ${op_max}; nothing was written`,
         "Send large content elsewhere and record a reference to it, or split it into several ops.",
       )
     total += size + 1

@@ -7,6 +7,7 @@ import type { Register } from "../intent/base.ts"
 import { assert } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
+import { DeadLetterRows } from "./dead-letter-row.ts"
 import { idText } from "./id-blob.ts"
 import { endSeq, type StreamRow, type Streams } from "./stream.ts"
 
@@ -33,6 +34,7 @@ export class Retention {
   readonly #unsettle: Statement[]
   readonly #rowsBetween: Statement<{ count: number }>
   readonly #dead: Statement<{ count: number }>
+  readonly #deadLetters: DeadLetterRows
 
   constructor(
     connection: Connection,
@@ -58,18 +60,20 @@ export class Retention {
          gap_count = ?4, retained_ops = 0, retained_bytes = 0, dead_count = ?5, reset_count = reset_count + 1
        where stream_id = ?1`,
     )
+    this.#deadLetters = new DeadLetterRows(connection)
+    // What a person decided stays decided: rejected again, the op is no news. Applied this time, its row goes.
     // An op that only this outbox superseded has no row to become pending; those whose row is kept were superseded by an Ack.
     this.#unsettle = [
-      db.prepare("delete from sturdy_dead_letter where seq > ? and seq <= ?"),
+      db.prepare("delete from sturdy_dead_letter where seq > ? and seq <= ? and decision is null"),
       db.prepare("delete from sturdy_superseded where seq > ? and seq <= ? and by_op_id is null"),
     ]
     this.#rowsBetween = db.prepare("select count(*) as count from sturdy_op where seq > ? and seq <= ?")
-    this.#dead = db.prepare("select count(*) as count from sturdy_dead_letter where seq >> 32 = ?")
+    this.#dead = db.prepare("select count(*) as count from sturdy_dead_letter where seq >> 32 = ? and decision is null")
   }
 
   /** Deletes what need not be kept, oldest batch first, a few per call. Inside the settling transaction. */
   prune(stream_id: number): void {
-    for (let step = 0; step < step_batches; step++) if (!this.#pruneOldest(stream_id, this.#isOverdue)) return
+    this.#pruneSteps(stream_id, step_batches, this.#isOverdue)
   }
 
   /**
@@ -79,7 +83,7 @@ export class Retention {
   makeRoom(): void {
     let steps = room_batches
     for (const { stream_id, time_closed, cursor } of this.streams.all()) {
-      while (steps > 0 && this.#pruneOldest(stream_id, () => true)) steps -= 1
+      steps -= this.#pruneSteps(stream_id, steps, () => true)
       if (time_closed !== null) this.#prune[0]!.run(cursor, endSeq(stream_id) - 1)
     }
   }
@@ -88,6 +92,14 @@ export class Retention {
     if (stream.retained_bytes > limit.retained_bytes) return true
     const old = this.#now() - oldest.time_settled > limit.retained_ms
     return old && stream.retained_ops - oldest.op_count >= limit.retained_ops
+  }
+
+  /** Returns how many batches went. */
+  #pruneSteps(stream_id: number, steps_max: number, isDue: (stream: StreamRow, oldest: OldestRow) => boolean): number {
+    let steps = 0
+    while (steps < steps_max && this.#pruneOldest(stream_id, isDue)) steps += 1
+    if (steps > 0) this.#deadLetters.forgetPruned(this.streams.get(stream_id))
+    return steps
   }
 
   /** False if the stream retains no batch, or its oldest is to be kept. */

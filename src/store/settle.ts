@@ -62,7 +62,8 @@ export interface Settlement {
 
 export class Settler {
   readonly #advance: Statement
-  readonly #insertDead: Statement
+  readonly #insertDead: Statement<{ decision: string | null }>
+  readonly #revive: Statement
   readonly #insertSuperseded: Statement
   readonly #insertResult: Statement
   readonly #markSettled: Statement
@@ -85,8 +86,12 @@ export class Settler {
        where stream_id = ?1`,
     )
     this.#insertDead = db.prepare(
-      `insert into sturdy_dead_letter (seq, op_id, code, message, op, time_created) values (?, ?, ?, ?, ?, ?)`,
+      `insert into sturdy_dead_letter (seq, op_id, code, message, op, time_created, key)
+       values (?1, ?2, ?3, ?4, ?5, ?6, (select key from sturdy_op where seq = ?1))
+       on conflict (seq) do update set code = excluded.code, message = excluded.message,
+         time_created = excluded.time_created returning decision`,
     )
+    this.#revive = db.prepare("delete from sturdy_dead_letter where seq = ?")
     this.#insertSuperseded = db.prepare("insert into sturdy_superseded (seq, op_id, by_op_id) values (?, ?, null)")
     this.#insertResult = db.prepare("insert or replace into sturdy_result (seq, result) values (?, ?)")
     this.#markSettled = db.prepare("update sturdy_batch set time_settled = ? where first_seq = ?")
@@ -128,11 +133,10 @@ export class Settler {
     batch.ops.forEach((op, index) => {
       const seq = batch.seqs[index]!
       const refused = rejected.get(op.op_id)
+      const isDead = refused !== undefined && refused.code !== "superseded"
+      if (isDead) dead += this.#bury(seq, op, refused, now) ? 1 : 0
+      else if (stream.reset_count > 0) this.#revive.run(seq)
       if (refused?.code === "superseded") this.#insertSuperseded.run(seq, idBlob(op.op_id))
-      else if (refused) {
-        this.#bury(seq, op, refused, now)
-        dead += 1
-      }
       const result = results[op.op_id]
       if (result !== undefined) this.#insertResult.run(seq, result)
     })
@@ -151,8 +155,10 @@ export class Settler {
     this.#markSettled.run(now, batch.first_seq)
   }
 
-  #bury(seq: number, op: WireOp, refused: { code: string; message: string }, now: number): void {
-    this.#insertDead.run(seq, idBlob(op.op_id), refused.code, refused.message, JSON.stringify(op), now)
+  /** False if it was decided before: a server_reset brought the op back, and it was rejected again. */
+  #bury(seq: number, op: WireOp, refused: { code: string; message: string }, now: number): boolean {
+    const row = this.#insertDead.get(seq, idBlob(op.op_id), refused.code, refused.message, JSON.stringify(op), now)
+    return row?.decision === null
   }
 
   #patch(stream_id: number, patch: StreamPatch): void {

@@ -36,6 +36,8 @@ export class Client {
   #killAt: { at: number; name: string | undefined } | undefined
   /** Ops whose record returned and that the file, after a restore, can know; in the order of recording. */
   recorded: string[] = []
+  /** Those of them that stand for a dead letter: a copy that retries the same sends the same op, at a time of its own. */
+  readonly retried = new Set<string>()
   /** A copy of the file lives or lived elsewhere, or later. */
   hasTwin = false
   /** Seams passed so far, for a test that wants to die at each of them. */
@@ -91,7 +93,9 @@ export class Client {
   }
 
   id(name: string): string {
-    return this.recorded.findLast((op_id) => this.world.name(op_id) === name)!
+    const known = this.recorded.findLast((op_id) => this.world.name(op_id) === name)
+    // A process that died while it retried did not hear the names: then an op is called by its id.
+    return known ?? name
   }
 
   /** The next POSTs of this client meet these fates; returns when they have and nothing is left to do at once. */
@@ -124,6 +128,25 @@ export class Client {
       }
       if (!this.killed) return
     }
+  }
+
+  /** Names of its undecided dead letters, oldest first. */
+  get undecided(): string[] {
+    return this.stream.deadLetters().map(({ op_id }) => this.world.name(op_id))
+  }
+
+  /** Retries a dead letter. What is recorded for it and for those that go along has its name and a tick; returns these. */
+  retry(name: string): string[] {
+    return this.stream.retry(this.id(name)).map(({ op_id, as_op_id }) => {
+      const called = `${this.world.name(op_id)}'`
+      this.#note(as_op_id, called)
+      this.retried.add(as_op_id)
+      return called
+    })
+  }
+
+  discard(name: string): string[] {
+    return this.stream.discard(this.id(name)).map((op_id) => this.world.name(op_id))
   }
 
   remove(): void {

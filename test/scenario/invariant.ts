@@ -45,9 +45,13 @@ export class Invariants {
     })
   }
 
-  /** I3: ops are applied in the order of recording, and only when every op before is decided or superseded. */
+  /**
+   * I3: ops are applied in the order of recording, and only when every op before is decided or superseded. Those of a
+   * retry that a copy made too were applied where that one had them.
+   */
   #order(client: Client): string[] {
-    const { recorded, states } = client
+    const { states } = client
+    const recorded = client.recorded.filter((op_id) => !client.hasTwin || !client.retried.has(op_id))
     const { effectIds, outcomes } = this.world.server
     const mine = effectIds.filter((op_id) => recorded.includes(op_id))
     const sorted = recorded.filter((op_id) => mine.includes(op_id))

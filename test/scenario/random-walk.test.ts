@@ -11,6 +11,13 @@ const modes: Record<string, WalkFaults> = {
   "copies of one outbox": { copy: true },
   "one outbox and a service that is rolled back": { rollback: true },
   "one outbox whose share is removed": { remove: true },
+  "one outbox whose dead letters are decided": { decide: true },
+  "one outbox whose dead letters are decided, and a service that is rolled back": { decide: true, rollback: true },
+  "copies and restores of one outbox, each of which decides its dead letters": {
+    decide: true,
+    copy: true,
+    restore: true,
+  },
   "copies, restores and a removal": { copy: true, restore: true, remove: true },
 }
 

@@ -3,6 +3,7 @@
  * rollbacks and a removal; then the faults stop, and everything must drain with the invariants held. The same seed walks
  * the same way.
  */
+import { SturdyError } from "../../src/intent/error.ts"
 import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { Killed, type Client } from "./client.ts"
 import type { Fate } from "./network.ts"
@@ -14,6 +15,8 @@ export interface WalkFaults {
   copy?: boolean
   rollback?: boolean
   remove?: boolean
+  /** Dead letters are retried and given up, and the service takes by and by what it rejected. */
+  decide?: boolean
 }
 
 const steps_per_walk = 40
@@ -104,6 +107,11 @@ class Walker {
     // What is late may have brought one more.
     for (const client of this.world.clients) this.#unblock(client)
     await this.world.healed()
+    if (this.faults.decide) await this.#mend()
+    const { effects } = this.world.server
+    // A service that forgot a rejection may apply at last what was recorded again long since.
+    const twice = this.#rolledBack ? [] : effects.filter((name, index) => effects.indexOf(name) !== index)
+    if (twice.length) throw new Error(`applied for an op and for its retry, or for two retries: ${twice.join(" ")}`)
     const blocks = this.world.clients.map((client) => client.row.block)
     const wrong = blocks.filter((block) => block !== null && !(this.#removed && block === "share_removed"))
     if (wrong.length) throw new Error(`I10: blocked without a cause of that name: ${wrong}`)
@@ -116,6 +124,7 @@ class Walker {
     const { net, server } = world
     if (this.fraction() < 0.05) return this.#gateway()
     if (this.fraction() < 0.03) return this.#unblock(client)
+    if (this.faults.decide && this.fraction() < 0.2) return this.#decide(client)
     const dice = this.fraction()
     if (dice < 0.3) return this.#record(client)
     if (dice < 0.62) return this.#send(client)
@@ -126,8 +135,7 @@ class Walker {
     if (dice < 0.87) return this.#doom(client)
     if (dice < 0.9) return this.#say("restart service", () => server.restart())
     if (dice < 0.94 && this.faults.restore) return this.#restore(client)
-    if (dice < 0.955 && this.faults.copy && world.clients.length < 3)
-      return this.#say("copy", () => void client.copy(`C${world.clients.length}`))
+    if (dice < 0.955 && this.faults.copy && world.clients.length < 3) return this.#copy(client)
     if (dice < 0.97 && this.faults.rollback) return this.#rollback()
     if (dice < 0.98 && this.faults.remove && !this.#removed) {
       this.#removed = true
@@ -141,11 +149,52 @@ class Walker {
     const more = {
       ...(this.fraction() < 0.4 && { key: this.#pick(["a", "b"]) }),
       ...(this.fraction() < 0.2 && client.recorded.length > 0 && { dependsOn: [this.#pick(client.recorded)] }),
-      ...(this.fraction() < 0.15 && { poison: true }),
+      ...(this.fraction() < (this.faults.decide ? 0.4 : 0.15) && { poison: true }),
     }
     this.taken.push(`record ${name}@${client.name} ${JSON.stringify(more)}`)
     if (this.fraction() < 0.15) client.unit(`${name}u ${name}v`, more.poison ? { poison: true } : {})
     else client.record(name, more)
+  }
+
+  async #decide(client: Client): Promise<void> {
+    const { server } = this.world
+    if (this.fraction() < 0.2) {
+      server.mended = !server.mended
+      this.taken.push(server.mended ? "the service is mended" : "the service rejects again")
+    }
+    if (this.fraction() < 0.5) await this.#time(`time passes before ${client.name} decides`, 20, 500)
+    if (client.killed) return
+    const name = this.#pick(client.undecided)
+    if (name === undefined) return
+    // What is dead now, both will retry.
+    if (this.faults.copy && this.world.clients.length < 3 && this.fraction() < 0.5) this.#copy(client)
+    const decide = this.fraction() < 0.8 && client.row.time_removal === null ? "retry" : "discard"
+    this.taken.push(`${decide} ${name}@${client.name}`)
+    if (decide === "retry") this.#retry(client, name)
+    else client.discard(name)
+  }
+
+  #retry(client: Client, name: string): void {
+    try {
+      client.retry(name)
+    } catch (error) {
+      if (!(error instanceof SturdyError) || error.code !== "dead_letter_dependent") throw error
+      // Its dependency comes first, or never.
+      if (error.message.includes("was given up")) client.discard(name)
+    }
+  }
+
+  /** The service takes everything: each copy retries what is dead, until nothing is. */
+  async #mend(): Promise<void> {
+    const { world } = this
+    world.server.mended = true
+    const dead = () => world.clients.filter((client) => client.undecided.length > 0)
+    for (let round = 0; dead().length > 0; round++) {
+      if (round > 20) throw new Error(`stays dead: ${dead().map((client) => `${client.name}: ${client.stands}`)}`)
+      for (const client of dead())
+        for (const name of client.undecided) if (client.undecided.includes(name)) this.#retry(client, name)
+      await world.healed()
+    }
   }
 
   async #send(client: Client): Promise<void> {
@@ -198,6 +247,11 @@ class Walker {
     this.taken.push(`restore ${this.#backup.client.name}`)
     this.#backup.client.restore(this.#backup.file)
     this.#forgotten = true
+  }
+
+  #copy(client: Client): void {
+    this.taken.push("copy")
+    client.copy(`C${this.world.clients.length}`)
   }
 
   #rollback(): void {

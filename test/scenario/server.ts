@@ -1,7 +1,7 @@
 /** The real share service of a test world, with methods whose effects can be counted. */
 import {
   createShareService,
-  type Methods,
+  type Handler,
   Rejection,
   type ServiceEvent,
   type ShareServer,
@@ -13,14 +13,9 @@ import type { LiveShare, ShareService } from "../../src/wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
 import { copyDatabase, type Surroundings } from "./surroundings.ts"
 
-const methods: Methods = {
-  put: ({ sql, op_id, share }, name) => {
-    sql.run(`INSERT INTO effect (share, op_id, name) VALUES (?, ?, ?)`, share, op_id, String(name))
-    return { name }
-  },
-  poison: () => {
-    throw new Rejection("poison", "rejected for good")
-  },
+const put: Handler = ({ sql, op_id, share }, name) => {
+  sql.run(`INSERT INTO effect (share, op_id, name) VALUES (?, ?, ?)`, share, op_id, String(name))
+  return { name }
 }
 
 export type Outcome = "applied" | "rejected" | "superseded"
@@ -34,6 +29,8 @@ export class Server {
   /** The server dies at the next point of this name; `restart` brings it back. */
   killAt: string | undefined
   #dead = false
+  /** From now on `poison` does what `put` does. */
+  mended = false
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
 
@@ -138,7 +135,7 @@ export class Server {
   #open(): ShareServer {
     const service = createShareService({
       file: this.#file,
-      methods,
+      methods: { put, poison: (...call) => this.#poison(...call) },
       seams: { clock: this.world.clock, random: this.world.random(), crashPoint: (name) => this.#crashPoint(name) },
       observe: (event) => this.#observe(event),
     })
@@ -146,6 +143,11 @@ export class Server {
       `CREATE TABLE IF NOT EXISTS effect (id INTEGER PRIMARY KEY, share INTEGER, op_id TEXT, name TEXT) STRICT`,
     )
     return service
+  }
+
+  #poison(...call: Parameters<Handler>): unknown {
+    if (this.mended) return put(...call)
+    throw new Rejection("poison", "rejected for good")
   }
 
   #crashPoint(name: string): void {
