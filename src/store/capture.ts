@@ -55,7 +55,7 @@ export class Captures {
   }
 
   bookmark(source: string): Bookmark | undefined {
-    const row = this.#bookmark.get(source)
+    const row = this.connection.read("read bookmark", () => this.#bookmark.get(source))
     return row ? { source, place: row.place, ...(row.mark !== null && { mark: row.mark }) } : undefined
   }
 
@@ -65,7 +65,7 @@ export class Captures {
   }
 
   isCaptured(stream_id: number, capture_id: string): boolean {
-    return this.#capture.get(stream_id, capture_id) !== null
+    return this.connection.read("look for a capture", () => this.#capture.get(stream_id, capture_id)) !== null
   }
 
   /** Decides for each op whether it is written, and writes captures and items for it. In the recording transaction. */

@@ -83,7 +83,8 @@ function openDatabaseFile(path: string, seams: Seams): OpenDatabase {
     const connection = new Connection(db, seams, file)
     migrate(connection)
     mark(db)
-    db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    // From here on Connection waits, more fairly than SQLite does.
+    db.run("pragma busy_timeout = 0")
     openFiles.add(file)
     return {
       connection,

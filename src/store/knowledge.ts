@@ -40,7 +40,10 @@ export class Knowledge {
     // An id that is none comes from a server: nothing of ours can have it.
     if (!isUlid(op_id)) return false
     const key = [idBlob(op_id), ...rangeOf(stream)] as const
-    return this.#op.get(...key) !== null || this.#dead.get(...key) !== null
+    return this.streams.connection.read(
+      "look for an op",
+      () => this.#op.get(...key) !== null || this.#dead.get(...key) !== null,
+    )
   }
 
   /**
@@ -49,7 +52,10 @@ export class Knowledge {
    */
   stateOf(stream: StreamRow, op_id: string, known_seq?: number): OpState | undefined {
     const range = known_seq === undefined ? rangeOf(stream) : ([known_seq - 1, known_seq + 1] as const)
-    const key = [idBlob(op_id), ...range] as const
+    return this.streams.connection.read("look for an op", () => this.#find(stream, [idBlob(op_id), ...range]))
+  }
+
+  #find(stream: StreamRow, key: [Uint8Array, number, number]): OpState | undefined {
     const dead = this.#dead.get(...key)
     if (dead) return { state: "dead", ...dead }
     const superseded = this.#superseded.get(...key)
