@@ -81,9 +81,11 @@ export class Flusher {
     if (this.#stopped) return
     try {
       if (this.#paused.size === 0) this.#startDue()
-      if (this.#running.size === 0) this.#giveBack()
-      // Whoever holds the lease sends for all: also what other processes record meanwhile.
-      else this.wake(limit.poll_ms)
+      const idle = this.#running.size === 0
+      if (idle) this.#giveBack()
+      // Whoever holds the lease sends for all: also what other processes record meanwhile. Who has nothing to say looks
+      // too: another may have recorded and died before it sent.
+      this.wake(idle ? this.lease.lease_ms : limit.poll_ms)
       this.changed()
     } catch (error) {
       this.#fault(error)
