@@ -3,10 +3,14 @@
  * today; what must be 0 is 0 everywhere. Exit code 1 if anything was lost, doubled, out of order or starved.
  */
 import { parseArgs } from "node:util"
+import { busy } from "./busy.ts"
+import { gap } from "./gap.ts"
 import type { Section, SectionResult } from "./section.ts"
+import { takeover } from "./takeover.ts"
 import { torture } from "./torture.ts"
 
-const sections: readonly Section[] = [torture]
+// Times first: they are of a machine that has not been heated by the torture.
+const sections: readonly Section[] = [takeover, gap, busy, torture]
 
 const { values } = parseArgs({
   options: {
@@ -58,9 +62,13 @@ function isTime(): boolean {
   return true
 }
 
-function tableOf(figures: Record<string, number>): string {
+function tableOf(figures: SectionResult["figures"]): string {
   const width = Math.max(...Object.keys(figures).map((name) => name.length))
   return Object.entries(figures)
-    .map(([name, value]) => `  ${name.padEnd(width)}  ${value.toLocaleString("en", { maximumFractionDigits: 1 })}`)
+    .map(([name, value]) => `  ${name.padEnd(width)}  ${[value].flat().map(shown).join("  ")}`)
     .join("\n")
+}
+
+function shown(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 })
 }

@@ -14,6 +14,6 @@ export interface SectionInput {
 export interface SectionResult {
   /** Lost, doubled, reordered, starved …; empty if nothing is. */
   wrong: string[]
-  /** Counts, and times in ms where the name says so. */
-  figures: Record<string, number>
+  /** Counts, and times in ms where the name says so; several: one per process. */
+  figures: Record<string, number | readonly number[]>
 }

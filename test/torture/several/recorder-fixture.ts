@@ -70,7 +70,9 @@ while (!over()) {
 await watching
 say({
   client: config.client,
-  ...{ records, busy, posts },
+  records,
+  busy,
+  posts,
   waits: percentiles(waits),
   lateness: percentiles(lateness),
 } satisfies Recorded)

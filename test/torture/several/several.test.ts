@@ -46,7 +46,12 @@ test("8 processes record into one file while one of them sends: all is there, in
   const children = clients.map((client) =>
     crowd.use(
       startChild<RecorderSaid>(`${import.meta.dir}/recorder-fixture.ts`, {
-        ...{ file: dir.file(), client, streams: { shared }, rate: null, ms: 60_000, count: 250 },
+        file: dir.file(),
+        client,
+        streams: { shared },
+        rate: null,
+        ms: 60_000,
+        count: 250,
       } satisfies RecorderConfig),
     ),
   )
