@@ -47,7 +47,8 @@ test("record looks again at least every millisecond, for 2 s in all, and then sa
   await using it = await lockedStore()
   const error = errorOf(() => it.store.record({}))
   expect(error).toMatchObject({ code: "busy", indeterminate: false })
-  expect(error.message).toContain("after 2000 ms")
+  // The last pause may reach beyond the limit.
+  expect(error.message).toMatch(/^record, after 200[01] ms: /)
   expect(Math.max(...it.clock.pauses)).toBeLessThanOrEqual(limit.lock_pause_ms_max)
   expect(it.clock.sum).toBeGreaterThanOrEqual(limit.record_busy_ms_max)
   expect(it.clock.sum).toBeLessThan(limit.record_busy_ms_max + limit.lock_pause_ms_max)
