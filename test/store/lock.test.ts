@@ -5,7 +5,7 @@ import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
-import { openStore } from "./box.ts"
+import { openStore, ref } from "./box.ts"
 
 /** Remembers the pauses, and tells of each. */
 class PausingClock extends ManualClock {
@@ -58,6 +58,18 @@ test("two who wait do not look in step: each pause is drawn", async () => {
   await using it = await lockedStore()
   errorOf(() => it.store.record({}))
   expect(new Set(it.clock.pauses).size).toBeGreaterThan(100)
+})
+
+test("what a host asks for and nobody repeats, a new stream or a removal, waits as long as record does", async () => {
+  await using it = await lockedStore()
+  for (const ask of [
+    () => it.store.streams.open("another", { ...ref, share_id: "another_share_0" }, undefined),
+    () => it.store.streams.recordRemoval(it.store.stream_id),
+  ]) {
+    const before = it.clock.sum
+    expect(errorOf(ask).code).toBe("busy")
+    expect(it.clock.sum - before).toBeGreaterThanOrEqual(limit.record_busy_ms_max)
+  }
 })
 
 test("every other step holds the thread for 100 ms at most", async () => {
