@@ -26,7 +26,7 @@ export interface SeveralOptions {
 
 type Disturbed = Pick<
   Disturbances,
-  "kills" | "service_kills" | "stops" | "service_stops" | "zombies" | "stops_in_post" | "kills_in_post"
+  "kills" | "service_kills" | "stops" | "service_stops" | "zombies" | "replaced" | "stops_in_post" | "kills_in_post"
 >
 
 /** How much of what happened; all are sums over the round. */
@@ -40,8 +40,10 @@ export interface Disturbances extends Tally {
   /** Stopped or killed while a POST of theirs was out. */
   stops_in_post: number
   kills_in_post: number
-  /** Holders of the lease that were stopped or killed, and another process had taken it before they went on. */
+  /** Holders of the lease that were continued when another process had taken it. */
   zombies: number
+  /** Holders of the lease that were killed, and another process had taken it before they were there again. */
+  replaced: number
   /** The lease went from one process to another. */
   takeovers: number
   busy: number
@@ -79,8 +81,10 @@ export async function severalRound(options: SeveralOptions): Promise<SeveralRoun
     port,
     ...(options.sabotage === "service" && { forgetful: true }),
   })
+  const said: (readonly EffectServiceSaid[])[] = []
   await using service = await startVictim("service", async () => {
     const child = startChild<EffectServiceSaid>(`${import.meta.dir}/service-fixture.ts`, serviceConfig())
+    said.push(child.said)
     const { url } = await child.heard((line): line is { url: string } => "url" in line)
     port = Number(new URL(url).port)
     return child
@@ -107,9 +111,9 @@ export async function severalRound(options: SeveralOptions): Promise<SeveralRoun
     const disturbed = await disturb([...writers, service], dir, random, options.ms)
     const complaints = await Promise.all(writers.map((writer) => writer.finish()))
     const unsent = await flushed(startWriter("flush", 0, "flush"))
-    const failures = service.running.said.flatMap((line) => ("failure" in line ? [`the service: ${line.failure}`] : []))
     const logs = [...names, "flush"].map((name) => readLog(logOf(dir, name)))
     await service.finish()
+    const failures = said.flat().flatMap((line) => ("failure" in line ? [`the service: ${line.failure}`] : []))
     const files = wrongInFiles(logs, dir.file(), dir.file("share.db"))
     return {
       wrong: [...complaints.filter((complaint) => complaint !== undefined), ...unsent, ...failures, ...files.wrong],
@@ -134,40 +138,39 @@ async function flushed(child: Child<WriterSaid>): Promise<string[]> {
   }
 }
 
-async function disturb(
-  victims: readonly Victim<unknown>[],
-  dir: TempDir,
-  random: () => number,
-  ms: number,
-): Promise<Disturbed> {
+async function disturb(victims: readonly Victim[], dir: TempDir, random: () => number, ms: number): Promise<Disturbed> {
   const counts = {
     kills: 0,
     service_kills: 0,
     stops: 0,
     service_stops: 0,
     zombies: 0,
+    replaced: 0,
     stops_in_post: 0,
     kills_in_post: 0,
   }
   const until = performance.now() + ms
-  const gone = new Map<Victim<unknown>, Promise<void>>()
+  const gone = new Map<Victim, Promise<void>>()
 
-  const away = (victim: Victim<unknown>, work: () => Promise<void>) => {
+  const away = (victim: Victim, work: () => Promise<"zombies" | "replaced">) => {
     const term = termHeldBy(dir, victim.pid)
-    gone.set(
-      victim,
-      work().finally(() => {
-        if (term !== undefined && currentTerm(dir) !== term) counts.zombies += 1
-        gone.delete(victim)
-      }),
-    )
+    const back = async () => {
+      const as = await work()
+      if (term !== undefined && currentTerm(dir) !== term) counts[as] += 1
+      gone.delete(victim)
+    }
+    gone.set(victim, back())
   }
-  const kill = (victim: Victim<unknown>) => {
+  const restart = async (victim: Victim) => {
+    await victim.killAndRestart()
+    return "replaced" as const
+  }
+  const kill = (victim: Victim) => {
     counts[victim.name === "service" ? "service_kills" : "kills"] += 1
     if (postOut(readLog(logOf(dir, victim.name)))) counts.kills_in_post += 1
-    away(victim, () => victim.killAndRestart())
+    away(victim, () => restart(victim))
   }
-  const rest = (victim: Victim<unknown>, long: number) => {
+  const rest = (victim: Victim, long: number) => {
     counts[victim.name === "service" ? "service_stops" : "stops"] += 1
     if (postOut(readLog(logOf(dir, victim.name)))) counts.stops_in_post += 1
     // Short of the lease, beyond it, and now and then beyond what `record` waits for a lock.
@@ -177,8 +180,9 @@ async function disturb(
       victim.stop()
       await Bun.sleep(stop_ms)
       // Who is stopped dies of a SIGKILL too.
-      if (random() < 0.2) return victim.killAndRestart()
+      if (random() < 0.2) return restart(victim)
       victim.continue()
+      return "zombies"
     })
   }
 

@@ -4,10 +4,9 @@ import { type Child, stateOf } from "../child.ts"
 /** Beyond what any lawful wait of its end comes to. */
 const finish_ms_max = 30_000
 
-export interface Victim<Said> extends AsyncDisposable {
+export interface Victim extends AsyncDisposable {
   readonly name: string
   readonly pid: number
-  readonly running: Child<Said>
   /** By us, or by itself. */
   readonly stopped: boolean
   /** SIGKILL, then a new process. */
@@ -18,20 +17,17 @@ export interface Victim<Said> extends AsyncDisposable {
   finish(): Promise<string | undefined>
 }
 
-export async function startVictim<Said>(
+export async function startVictim(
   name: string,
   /** Resolves when the new process is there to be disturbed. */
-  start: (incarnation: number) => Promise<Child<Said>>,
-): Promise<Victim<Said>> {
+  start: (incarnation: number) => Promise<Child<unknown>>,
+): Promise<Victim> {
   let incarnation = 0
   let running = await start(incarnation)
   return {
     name,
     get pid() {
       return running.pid
-    },
-    get running() {
-      return running
     },
     get stopped() {
       return stateOf(running.pid) === "T"
