@@ -88,8 +88,8 @@ export class Connection {
   /**
    * Tries until the lock is free, holding the thread for `wait_ms` at most and a last try. SQLite itself is told not to
    * wait (the host's connection does what the host set): its pauses grow to 100 ms, so that of several processes the
-   * one that has waited longest looks most rarely. Measured, 8 processes at 300 records/s: longest wait 112 ms by
-   * SQLite's pauses, 45 ms by these (npm run test:long).
+   * one that has waited longest looks most rarely. Longest wait of 8 processes on 2 cores, by SQLite's pauses and by
+   * these: 124 and 65 ms at 300 records/s each, 535 and 146 ms flat out (npm run test:long -- --only busy).
    */
   #patiently<T>(doing: string, wait_ms: number, attempt: () => T): T {
     const { clock, random } = this.seams
