@@ -101,12 +101,12 @@ export class Flusher {
     return true
   }
 
+  /** Nothing to send just now: who has nothing to say looks all the same, another may have recorded and died. */
   #rest(): void {
     this.#giveBack()
-    const probe_ms = this.parts.streams.untilProbe()
-    // In steps: the clock that the time was written by may be another one.
-    if (probe_ms !== undefined && this.#paused.size === 0)
-      this.wake(Math.min(Math.max(probe_ms, limit.poll_ms), limit.probe_delay_ms_min))
+    const { lease_ms } = this.lease
+    const probe_ms = this.#paused.size === 0 ? this.parts.streams.untilProbe() : undefined
+    this.wake(Math.min(lease_ms, Math.max(limit.poll_ms, probe_ms ?? lease_ms)))
   }
 
   #startDue(): void {

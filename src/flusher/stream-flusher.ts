@@ -118,6 +118,8 @@ export class StreamFlusher {
       } finally {
         this.slots.give()
       }
+      // The host's own work has its turn, however fast the service answers.
+      if (this.#state === "sending") await new Promise((resolve) => setImmediate(resolve))
     }
   }
 

@@ -14,6 +14,8 @@ export interface Clock {
   monotonic(): number
   /** Calls back once after `delay_ms`. Keeps the process alive only if `hold`. */
   timer(delay_ms: number, callback: () => void, hold: boolean): Timer
+  /** Holds the thread for so long, fractions of a millisecond too: nothing else of this process runs meanwhile. */
+  block(delay_ms: number): void
 }
 
 export interface Random {

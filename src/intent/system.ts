@@ -1,6 +1,9 @@
 /** The real world behind the seams. The only file besides wire/http.ts that may read a clock or draw a random number. */
 import type { Clock, Random, Seams } from "./seam.ts"
 
+/** Never woken: who waits on it wakes when the time is up. */
+const never = new Int32Array(new SharedArrayBuffer(4))
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -9,6 +12,8 @@ export const systemClock: Clock = {
     if (!hold) timeout.unref()
     return { cancel: () => clearTimeout(timeout) }
   },
+  // Not Bun.sleepSync: below a millisecond it does not sleep (Bun 1.4.5, measured).
+  block: (delay_ms) => void Atomics.wait(never, 0, 0, delay_ms),
 }
 
 export const systemRandom: Random = {

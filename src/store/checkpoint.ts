@@ -86,13 +86,10 @@ export class Checkpoints {
     const { db } = this.connection
     if (db.inTransaction) return
     try {
-      // TRUNCATE would wait for readers in other processes on this thread: what is busy is left for the next time.
-      db.run("pragma busy_timeout = 0")
+      // TRUNCATE does not wait for readers in other processes: what is busy is said in its row, and left for next time.
       this.connection.read("checkpoint", () => db.query(`pragma wal_checkpoint(${mode})`).get())
     } catch (error) {
       this.#ignore(error)
-    } finally {
-      db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
     }
   }
 

@@ -116,7 +116,8 @@ function openFile(file: string, seams: Seams): Omit<OpenDatabase, "quarantined">
     connection.assertInPlace("open")
     migrate(connection)
     mark(db)
-    db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
+    // From here on Connection waits, more fairly than SQLite does.
+    db.run("pragma busy_timeout = 0")
     connection.onDamage = (doing) => suspect(file, doing, seams.clock.now())
     openFiles.add(file)
     return {

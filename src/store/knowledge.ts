@@ -80,7 +80,10 @@ export class Knowledge {
 
   #stateOf(stream: StreamRow, op_id: string, known_seq: number | undefined): OpState | undefined {
     const range = known_seq === undefined ? rangeOf(stream) : ([known_seq - 1, known_seq + 1] as const)
-    const key = [idBlob(op_id), ...range] as const
+    return this.streams.connection.read("look for an op", () => this.#find(stream, [idBlob(op_id), ...range]))
+  }
+
+  #find(stream: StreamRow, key: [Uint8Array, number, number]): OpState | undefined {
     const dead = this.#dead.get(...key)
     // After a server_reset a decision stays, while its op is pending again.
     if (dead && dead.seq <= stream.cursor) return deadState(dead)

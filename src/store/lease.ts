@@ -2,12 +2,14 @@
  * The lease: at most one process flushes an outbox.
  *
  * The row is the truth. `term` grows by 1 per acquisition and is checked in every freezing and settling transaction, so
- * a holder that slept past its expiry changes nothing. Clocks only decide when to try: a lease is free when its wall
- * time has passed, when this process has watched it unchanged for `lease_ms` by its own monotonic clock (the wall clock
- * may have jumped), or at once when its holder is a dead process of this host and boot.
+ * a holder that slept past its expiry changes nothing, once another has taken over; if nobody has, it goes on. Clocks only
+ * decide when to try: a lease is free when its wall time has passed, when this process has watched it unchanged for its
+ * length by its own monotonic clock (the wall clock may have jumped), or at once when it is this owner's own (its release
+ * failed) or that of a dead process of this host and boot.
  * Model: River's leadership lease, internal/leadership/doc.go.
  */
 import type { Statement } from "bun:sqlite"
+import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
 import type { ProcessIdentity } from "./process-identity.ts"
 
@@ -28,8 +30,8 @@ export class Lease {
   readonly #take: Statement
   readonly #renew: Statement
   readonly #release: Statement
-  /** The foreign lease as last seen, and since when it has not changed (monotonic). */
-  #watched: { term: number; time_expires: number; since: number } | undefined
+  /** The foreign lease as last seen, since when it has not changed (monotonic), and how long that is to be watched. */
+  #watched: { term: number; time_expires: number; since: number; length_ms: number } | undefined
 
   constructor(
     readonly connection: Connection,
@@ -99,11 +101,14 @@ export class Lease {
 
   #isFree(row: LeaseRow): boolean {
     const { clock } = this.connection.seams
-    if (row.time_expires <= clock.now() || this.identity.isDead(row)) return true
+    const left_ms = row.time_expires - clock.now()
+    if (left_ms <= 0 || row.owner === this.owner || this.identity.isDead(row)) return true
     const watched = this.#watched
     if (watched?.term === row.term && watched.time_expires === row.time_expires)
-      return clock.monotonic() - watched.since >= this.lease_ms
-    this.#watched = { term: row.term, time_expires: row.time_expires, since: clock.monotonic() }
+      return clock.monotonic() - watched.since >= watched.length_ms
+    // Its holder may renew more rarely than we would. Capped: what is left is by a wall clock that may have jumped.
+    const length_ms = Math.max(this.lease_ms, Math.min(left_ms, limit.lease_ms))
+    this.#watched = { term: row.term, time_expires: row.time_expires, since: clock.monotonic(), length_ms }
     return false
   }
 }

@@ -20,12 +20,13 @@ export function processIdentity(): ProcessIdentity {
   // share host name and boot: a pid means something within its namespace only.
   const boot = readText("/proc/sys/kernel/random/boot_id")?.trim()
   const namespace = linkOf("/proc/self/ns/pid")
-  const boot_id = boot && namespace ? `${boot} ${namespace}` : ""
+  const pid_started = startOf(process.pid)
+  const boot_id = boot && namespace && pid_started ? `${boot} ${namespace}` : ""
   return {
     host,
     boot_id,
     pid: process.pid,
-    pid_started: startOf(process.pid) ?? "",
+    pid_started: pid_started ?? "",
     isDead(other) {
       if (!boot_id || other.host !== host || other.boot_id !== boot_id) return false
       const started = startOf(other.pid)

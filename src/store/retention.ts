@@ -117,7 +117,8 @@ export class Retention {
   /** True if a settled op is retained, so that a reset has something to send again. */
   hasRetained(stream_id: number): boolean {
     const stream = this.streams.get(stream_id)
-    return this.#oldest.get(stream.pruned_seq, stream.cursor) !== null
+    const { connection } = this.streams
+    return connection.read("look for a batch", () => this.#oldest.get(stream.pruned_seq, stream.cursor)) !== null
   }
 
   /**

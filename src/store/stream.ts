@@ -113,34 +113,7 @@ export class Streams {
     if (known) return sameShare(known, ref)
     // A rollback would give its number to another stream, and who holds this one would write into that share.
     this.connection.assertAlone("open stream")
-    return this.connection.transact("open stream", () => {
-      const raced = this.#byName.get(name)
-      if (raced) return sameShare(raced, ref)
-      const { db, seams } = this.connection
-      const { last } = db.query("select coalesce(max(stream_id), 0) as last from sturdy_stream").get() as {
-        last: number
-      }
-      const stream_id = last + 1
-      assert(stream_id <= streams_max, `an outbox holds at most ${streams_max} streams`)
-      const first = firstSeq(stream_id)
-      db.query(
-        `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, cursor,
-           frozen_seq, pruned_seq, time_created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ).run(
-        stream_id,
-        name,
-        ref.service,
-        ref.share_id,
-        ref.secret,
-        randomId(seams.random, 128),
-        session_id ?? null,
-        first,
-        first,
-        first,
-        seams.clock.now(),
-      )
-      return this.get(stream_id)
-    })
+    return this.connection.transact("open stream", () => this.#create(name, ref, session_id), limit.record_busy_ms_max)
   }
 
   find(name: string): StreamRow | undefined {
@@ -184,15 +157,48 @@ export class Streams {
     return this.lastSeq(stream) - stream.cursor - stream.gap_count
   }
 
-  /** Removal is the stream's last intent: nothing is recorded, frozen or sent after it but the removal itself. */
+  /**
+   * Removal is the stream's last intent: nothing is recorded, frozen or sent after it but the removal itself. Waits for
+   * a lock as long as `record` does: nobody else says it again.
+   */
   recordRemoval(stream_id: number): void {
     const { db, seams } = this.connection
-    this.connection.transact("record removal", () => {
+    const record = () => {
       db.query(
         `update sturdy_stream set time_removal = ?, block = null
          where stream_id = ? and time_removal is null`,
       ).run(seams.clock.now(), stream_id)
-    })
+    }
+    this.connection.transact("record removal", record, limit.record_busy_ms_max)
+  }
+
+  #create(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {
+    const raced = this.#byName.get(name)
+    if (raced) return sameShare(raced, ref)
+    const { db, seams } = this.connection
+    const { last } = db.query("select coalesce(max(stream_id), 0) as last from sturdy_stream").get() as {
+      last: number
+    }
+    const stream_id = last + 1
+    assert(stream_id <= streams_max, `an outbox holds at most ${streams_max} streams`)
+    const first = firstSeq(stream_id)
+    db.query(
+      `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, cursor,
+         frozen_seq, pruned_seq, time_created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(
+      stream_id,
+      name,
+      ref.service,
+      ref.share_id,
+      ref.secret,
+      randomId(seams.random, 128),
+      session_id ?? null,
+      first,
+      first,
+      first,
+      seams.clock.now(),
+    )
+    return this.get(stream_id)
   }
 }
 

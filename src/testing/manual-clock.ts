@@ -16,7 +16,7 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#wall
+    return Math.floor(this.#wall)
   }
 
   monotonic(): number {
@@ -42,6 +42,12 @@ export class ManualClock implements Clock {
     }
     this.#wall += until - this.#monotonic
     this.#monotonic = until
+  }
+
+  /** Time passes while the thread is held: what falls due is late. */
+  block(delay_ms: number): void {
+    this.#wall += delay_ms
+    this.#monotonic += delay_ms
   }
 
   /** The wall clock jumps, as after a correction; no timer notices. */

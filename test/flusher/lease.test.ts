@@ -138,6 +138,40 @@ test("what is recorded by a paused process is sent by another", async () => {
   expect(box.effects).toEqual(["1"])
 })
 
+test("what a process recorded before it died is sent by one that is open and has nothing of its own to say", async () => {
+  await using box = await openBox()
+  const idle = box.open()
+  await box.turn(1_000)
+  const dying = box.openBeside()
+  dying.pause()
+  record(box.stream(dying), "1")
+  await box.turn(limit.lease_ms + 1_000, 500)
+  expect(box.effects).toEqual(["1"])
+  expect(idle.stream("s").status().pending).toBe(0)
+})
+
+test("a lease that could not be given back, since the file was locked, is taken again when there is something to send", async () => {
+  await using box = await openBox()
+  const outbox = openOutbox(box.dir.file(), {
+    seams: box.seams,
+    transport: (request) => boxTransport(box, request.body),
+  })
+  using other = new ScopedDatabase(box.dir.file())
+  // Another process writes from the moment in which everything is settled until the lease would have been freed.
+  const stop = outbox.on("drained", () => {
+    stop()
+    other.run("begin immediate")
+  })
+  record(box.stream(outbox), "1")
+  await box.turn(500)
+  other.run("rollback")
+  expect(lease(box).time_expires).toBeGreaterThan(0)
+  record(box.stream(outbox), "2")
+  await box.turn(500)
+  expect(box.effects).toEqual(["1", "2"])
+  await box.run(outbox.close())
+})
+
 test("what a killed process left is sent by the next at once, without waiting for its lease", async () => {
   await using box = await openBox()
   const file = box.dir.file()

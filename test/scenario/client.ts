@@ -279,6 +279,7 @@ export class Client {
         monotonic: () => clock.monotonic(),
         // The timers of the dead never fire.
         timer: (delay_ms, callback) => clock.timer(delay_ms, () => life.dead || callback()),
+        block: (delay_ms) => clock.block(delay_ms),
       },
       crashPoint: (name) => this.#crashPoint(life, name),
     }
