@@ -3,7 +3,7 @@
 export async function readBody(
   request: Request,
   bytes_max: number,
-): Promise<{ text: string; bytes: number } | "too_large" | "not_text"> {
+): Promise<{ text: string; bytes: number } | "too_large" | "not_text" | "cut_off"> {
   const encoding = request.headers.get("content-encoding")
   if (encoding !== null && encoding !== "identity") return "not_text"
   if (Number(request.headers.get("content-length") ?? 0) > bytes_max) return "too_large"
@@ -20,6 +20,8 @@ export async function readBody(
     parts.push(decoder.decode())
   } catch (error) {
     if (error instanceof TypeError) return "not_text"
+    // The client died while it sent: no fault of ours.
+    if (error instanceof Error && error.name === "AbortError") return "cut_off"
     throw error
   }
   return { text: parts.join(""), bytes }

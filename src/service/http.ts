@@ -52,6 +52,7 @@ async function rpc(core: Core, request: Request, origin: string, sent: { bytes: 
   const body = await readBody(request, post_bytes_max)
   if (body === "too_large") return failure(413, "too_large", `a POST may have ${post_bytes_max} bytes`)
   if (body === "not_text") return failure(415, "malformed", "the body is not plain UTF-8 text")
+  if (body === "cut_off") return failure(400, "malformed", "the connection ended within the body")
   sent.bytes = body.bytes
   // A last line that ends is not another line.
   const lines = body.text.replace(/\n$/, "").split("\n")
