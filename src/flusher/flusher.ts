@@ -153,8 +153,8 @@ export class Flusher {
     return true
   }
 
-  #scheduleRenewal(): void {
-    this.#renewal = this.parts.seams.clock.timer(Math.floor(this.lease.lease_ms / 3), () => this.#renew(), false)
+  #scheduleRenewal(delay_ms = Math.floor(this.lease.lease_ms / 3)): void {
+    this.#renewal = this.parts.seams.clock.timer(delay_ms, () => this.#renew(), false)
   }
 
   #renew(): void {
@@ -163,8 +163,9 @@ export class Flusher {
     try {
       if (!this.lease.renew(term)) return this.#lost()
     } catch (error) {
-      // A late renewal is no loss: the term is checked in every transaction that matters.
-      this.#report(error)
+      // A late renewal is no loss: the term is checked in every transaction that matters. A lock held elsewhere is no news.
+      if (!(error instanceof SturdyError && error.code === "busy")) this.#report(error)
+      return this.#scheduleRenewal(Math.floor(Math.min(limit.poll_ms, this.lease.lease_ms / 6)))
     }
     this.#scheduleRenewal()
   }

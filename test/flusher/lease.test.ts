@@ -74,6 +74,26 @@ test("the holder renews: its lease does not expire during a long outage", async 
   expect(lease(box).time_expires).toBeGreaterThan(box.clock.now())
 })
 
+test("a renewal that meets a lock is no fault, and comes about within a second after it", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const held = hold()
+  box.fates.push(held.fate)
+  record(box.stream(outbox), "1")
+  await box.turn(100)
+  const first = lease(box).time_expires
+  using other = new ScopedDatabase(box.dir.file())
+  other.run("begin immediate")
+  // The box makes every fault an error.
+  await box.turn(limit.lease_ms / 2, 500)
+  other.run("rollback")
+  await box.turn(1_000)
+  expect(lease(box)).toMatchObject({ term: 1 })
+  expect(lease(box).time_expires).toBeGreaterThan(first + limit.lease_ms / 2)
+  held.release()
+  await box.run(outbox.flush())
+})
+
 test("a holder whose lease was taken over settles nothing, stops, and gets its turn again", async () => {
   await using box = await openBox()
   const outbox = box.open()
