@@ -42,7 +42,7 @@ export const blockTable = {
   },
   other_server: {
     probe: "redeem",
-    hint: "Another service answers at this address: nothing is sent to it. If the service moved, stream.unblock({ service }).",
+    hint: "Another service answers at this address, and nothing is sent to it. If ours moved: stream.unblock({ service }); if this one is meant: stream.unblock({ acceptServer: true }).",
   },
   unsupported: {
     probe: "batch",

@@ -47,5 +47,6 @@ function hasGrant({ patch }: Verdict): boolean {
 function describe({ ops, bytes }: FrozenBatch, { code, message }: AttemptFault): string {
   const { op_id, method } = ops[0]!
   const others = ops.length > 1 ? ` and ${ops.length - 1} more of its unit` : ""
-  return `${method} (${op_id})${others}, ${bytes} bytes: ${code}, ${message}`
+  const answer = code.startsWith("http_") ? message : `${code}, ${message}`
+  return `${method} (${op_id})${others}, ${bytes} bytes, was answered: ${answer}`
 }
