@@ -6,6 +6,7 @@ import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
 import { closedError, type FlushReport } from "./answers.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
+import { tellBlocks } from "./flusher/announce.ts"
 import type { OutboxEvent, OutboxEventName, OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
@@ -59,7 +60,7 @@ export class Outbox implements AsyncDisposable {
     })
     this.quarantined = quarantined
     // When who opened it can have begun to listen.
-    if (quarantined) seams.clock.timer(0, () => this.#parts.events.emit("quarantined", quarantined), false)
+    seams.clock.timer(0, () => this.#tellWhatStands(), false)
     this.#wake(0)
   }
 
@@ -230,22 +231,25 @@ export class Outbox implements AsyncDisposable {
 
   #remove(stream_id: number): void {
     this.#assertOpen()
-    this.#parts.streams.recordRemoval(stream_id)
-    this.#parts.durability.mark()
-    if (!this.#closing) this.#parts.flusher.hurry(stream_id)
+    const { streams, durability, events, flusher } = this.#parts
+    const { name, block } = streams.get(stream_id)
+    streams.recordRemoval(stream_id)
+    durability.mark()
+    if (block !== null) events.emit("unblocked", { stream: name, reason: block })
+    flusher.hurry(stream_id)
   }
 
   #unblock(stream_id: number, change: Unblocking): boolean {
     this.#assertOpen()
-    const { streams, events, durability } = this.#parts
-    const { name, time_closed } = streams.get(stream_id)
+    const { streams, events, durability, flusher } = this.#parts
+    const { name, service, time_closed } = streams.get(stream_id)
     checkUnblocking(name, change)
     if (time_closed !== null)
       throw new SturdyError("stream_closed", `stream ${name}: its share was removed`, "Share again under a new name.")
     const reason = unblock(this.#open.connection, streams, stream_id, change)
     durability.mark()
     if (reason !== undefined) events.emit("unblocked", { stream: name, reason })
-    this.#wake(0)
+    flusher.hurry(stream_id, change.service !== undefined && change.service !== service)
     return reason !== undefined
   }
 
@@ -258,6 +262,14 @@ export class Outbox implements AsyncDisposable {
     if (this.#closing) return
     if (delay_ms === 0) this.#sinceWake = 0
     this.#parts.flusher.wake(delay_ms)
+  }
+
+  /** What an earlier process, or the opening itself, left to be known. */
+  #tellWhatStands(): void {
+    if (this.#closing) return
+    const { events, streams } = this.#parts
+    if (this.quarantined) events.emit("quarantined", this.quarantined)
+    if (events.has("blocked")) tellBlocks(events, streams)
   }
 
   #changed(): void {

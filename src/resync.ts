@@ -28,6 +28,16 @@ export class Resyncs {
     for (const owed of this.parts.owed.ready()) if (!this.#engaged.has(owed.stream_id)) void this.#run(owed)
   }
 
+  /** By a timer: what our own disk says meanwhile must not end the process. */
+  #lookLater(): void {
+    try {
+      this.look()
+    } catch (cause) {
+      if (!(cause instanceof SturdyError)) throw cause
+      this.parts.events.emit("fault", { message: cause.message, cause })
+    }
+  }
+
   close(): void {
     this.#closed = true
   }
@@ -51,7 +61,7 @@ export class Resyncs {
       events.emit("fault", { message: what, cause })
       const again = () => {
         this.#engaged.delete(stream_id)
-        this.look()
+        this.#lookLater()
       }
       clock.timer(limit.retry_delay_ms_max, again, false)
     }

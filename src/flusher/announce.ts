@@ -1,9 +1,22 @@
 /** Tells the host what was settled, after it was written. */
 import type { Events } from "../inspect/event.ts"
-import type { StreamRow } from "../store/stream.ts"
-import { hintOf } from "./block.ts"
+import { SturdyError } from "../intent/error.ts"
+import type { StreamRow, Streams } from "../store/stream.ts"
+import { hintOf, isBlockReason } from "./block.ts"
 import type { AttemptFault } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
+
+/** Says again what stands since an earlier process: a host that begins to listen has not heard it. */
+export function tellBlocks(events: Events, streams: Streams): void {
+  try {
+    for (const { name, block, block_message } of streams.all())
+      if (block !== null && isBlockReason(block))
+        events.emit("blocked", { stream: name, reason: block, message: block_message ?? "", hint: hintOf(block) })
+  } catch (error) {
+    // Locked just now: `status()` says it at any time.
+    if (!(error instanceof SturdyError)) throw error
+  }
+}
 
 export function announce(events: Events, before: StreamRow, after: StreamRow, verdict: Verdict): void {
   const { acked, reset, twin, lifted, next } = verdict

@@ -25,8 +25,8 @@ export const blockTable = {
     hint: "Ask the share's owner for a new capability, then stream.unblock({ secret }): the same ops go on.",
   },
   scope_denied: {
-    probe: "redeem",
-    hint: "Ask the share's owner for the scope `append`; for HTTP 401 or 403 check the key in the `headers` option.",
+    probe: "batch",
+    hint: "If a scope is named, ask the share's owner for it; if an HTTP status is, check the key in the `headers` option.",
   },
   share_unknown: {
     probe: "redeem",
@@ -42,11 +42,11 @@ export const blockTable = {
   },
   other_server: {
     probe: "redeem",
-    hint: "Another service answers at this address, and nothing is sent to it. If ours moved: stream.unblock({ service }); if this one is meant: stream.unblock({ acceptServer: true }).",
+    hint: "Another service answers at this address, and no op is sent to it any more. If ours moved: stream.unblock({ service }); if this one is meant: stream.unblock({ acceptServer: true }).",
   },
   unsupported: {
     probe: "batch",
-    hint: "Check the URL of the service, or have it upgraded: it goes on by itself when it is there.",
+    hint: "Check the URL of the service and the network (a login page?), or have it upgraded: it goes on by itself.",
   },
   too_large: {
     probe: "batch",
@@ -54,7 +54,11 @@ export const blockTable = {
   },
   service_fault: {
     probe: "batch",
-    hint: "The service fails at this one unit, and whether it was applied is not known: mend the service; it goes on by itself.",
+    hint: "The service answers, but fails at this one unit again and again; whether it was applied is not known. Mend the service: it goes on by itself.",
+  },
+  damaged: {
+    probe: "batch",
+    hint: "An op is damaged in the outbox file, and nothing behind it is sent: check the disk, keep a copy of the file.",
   },
   outbox_full: {
     probe: "disk",

@@ -29,15 +29,11 @@ export type Next =
   | { go: "block"; block: Block; fault?: AttemptFault }
   | { go: "closed" }
 
-/** HTTP statuses that say something of the address or the caller, not of this moment (RFC 9110 §15.5). */
-const blockOfStatus: Readonly<Record<number, BlockReason>> = {
-  401: "scope_denied",
-  403: "scope_denied",
-  404: "unsupported",
-  405: "unsupported",
-  410: "unsupported",
-  501: "unsupported",
-}
+/** Somebody in front of the service, or the service, wants a key (RFC 9110 §15.5). */
+const wantsKey: ReadonlySet<number> = new Set([401, 403, 407])
+
+/** Of the statuses of a client's error, those that speak of this moment, of the size, or of the content. */
+const passes: ReadonlySet<number> = new Set([408, 409, 413, 425, 429])
 
 /** Statuses of a server that read the request and failed at it; 502, 503 and 504 are of a gateway before it. */
 const blamesContent: ReadonlySet<number> = new Set([400, 422, 500])
@@ -68,15 +64,23 @@ export function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { 
   if (answer.kind === "failed") return retry("service_fault", answer.message, { outcome: "unknown", blames: "content" })
   const { code, delivery, message, details } = answer.fault
   const { status, retry_after_ms } = details
+  // A captive portal, or a wrong address: whoever answers is no share service.
+  if (code === "redirect" || code === "not_rpc") return blocked("unsupported", message)
   if (code !== "http_status" || status === undefined) return retry(code, message, { outcome: delivery })
-  const reason = blockOfStatus[status]
-  if (reason) return blocked(reason, `${message}: ${reason === "unsupported" ? "no share service here" : "denied"}`)
+  if (wantsKey.has(status)) return blocked("scope_denied", `${message}: a key is missing, or not taken`)
+  if (isOfAddress(status)) return blocked("unsupported", `${message}: no share service answers here`)
   if (status === 413) return retry("http_413", message, { blames: "size" })
   return retry(`http_${status}`, message, {
     outcome: delivery,
     ...(blamesContent.has(status) && { blames: "content" }),
     ...(retry_after_ms !== undefined && { retry_after_ms }),
   })
+}
+
+/** It says something of the address, not of this moment or of what was sent. */
+function isOfAddress(status: number): boolean {
+  if (passes.has(status) || blamesContent.has(status)) return false
+  return (status > 200 && status < 300) || (status >= 400 && status < 500) || status === 501
 }
 
 /** Not what the contract says: whatever was meant, the batch may have been decided. */

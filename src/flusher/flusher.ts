@@ -53,8 +53,8 @@ export class Flusher {
   }
 
   /** The stream has something that should not wait for its backoff. A Retry-After is waited for all the same. */
-  hurry(stream_id: number): void {
-    this.#running.get(stream_id)?.hurry()
+  hurry(stream_id: number, isOther = false): void {
+    this.#running.get(stream_id)?.hurry(isOther)
     this.wake(0)
   }
 
@@ -94,10 +94,13 @@ export class Flusher {
   /** A file that was taken away would take every write into nowhere; it may be put back. */
   #fileMoved(): boolean {
     const { diskBlock } = this.parts
-    if (!diskBlock.fileMoved()) return false
+    if (!diskBlock.fileMoved()) {
+      if (diskBlock.current?.reason === "database_moved") diskBlock.over()
+      return false
+    }
     diskBlock.met(movedError(diskBlock.file ?? "the file", "flushing"))
     this.wake(limit.poll_ms)
-    this.changed()
+    this.parts.changed()
     return true
   }
 
@@ -125,7 +128,6 @@ export class Flusher {
         this.#running.delete(stream_id)
         this.#runs.delete(run)
         if (flusher.lostLease && flusher.term === this.#term) this.#lost()
-        this.changed()
         this.#look()
       })
     this.#runs.add(run)
@@ -164,7 +166,7 @@ export class Flusher {
       if (!this.lease.renew(term)) return this.#lost()
     } catch (error) {
       // A late renewal is no loss: the term is checked in every transaction that matters. A lock held elsewhere is no news.
-      if (!(error instanceof SturdyError && error.code === "busy")) this.#report(error)
+      this.#reportUnlessKnown(error)
       return this.#scheduleRenewal(Math.floor(Math.min(limit.poll_ms, this.lease.lease_ms / 6)))
     }
     this.#scheduleRenewal()
@@ -185,7 +187,7 @@ export class Flusher {
     try {
       this.lease.release(term)
     } catch (error) {
-      this.#report(error)
+      this.#reportUnlessKnown(error)
     }
     this.parts.events.emit("lease", { held: false, term })
   }
@@ -203,16 +205,26 @@ export class Flusher {
   #fault(thrown: unknown): void {
     const error = this.lease.connection.fault(thrown, "flushing")
     if (error instanceof SturdyError && this.parts.diskBlock.met(error)) {
-      this.changed()
+      this.parts.changed()
       return this.wake(limit.poll_ms)
     }
     this.#report(error)
     if (error instanceof SturdyError && error.retriable) return this.wake(limit.poll_ms)
-    if (error instanceof SturdyError) return this.parts.failed(error)
+    if (error instanceof SturdyError) {
+      this.parts.failed(error)
+      // It may pass: descriptors that had run out, permissions that were taken.
+      return this.wake(limit.retry_delay_ms_max)
+    }
     this.#stopped = true
     this.#stopStreams()
     this.#giveBack()
     this.broken(brokenError(error))
+  }
+
+  /** A lock held elsewhere is no news; a full disk or a moved file has an event of its own. */
+  #reportUnlessKnown(error: unknown): void {
+    if (error instanceof SturdyError && (error.code === "busy" || this.parts.diskBlock.met(error))) return
+    this.#report(error)
   }
 
   #report(error: unknown): void {

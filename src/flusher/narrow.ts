@@ -2,6 +2,9 @@
  * Finding the unit that a service cannot take: first the batch alone, then its halves, cut between units, down to one,
  * which then blocks the stream. It is no dead letter: only the server makes those, and its outcome may be unknown.
  * Bounded: each step halves what is sent, so a batch of 1,000 units is narrowed to one in 11 steps.
+ *
+ * An answer to the POST as a whole (HTTP 500) may be of a service that fails at everything. So before each step that it
+ * asks for, redeemShare is sent alone: only a service that takes that is failing at the batch.
  */
 import * as limit from "../intent/limit.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
@@ -16,8 +19,10 @@ export function narrowed(shipment: Shipment, post: Post, verdict: Verdict): Verd
   if (next.go !== "retry" || !blamesBatch(verdict, post)) return verdict
   const { fault } = next
   const isSize = fault.blames === "size"
-  if (!isSize && (verdict.patch.service_fault_count ?? 0) < limit.service_faults_max) return verdict
-  const rest = shipment.batches.slice(verdict.acked.length, post.batches.length)
+  const beyond = (verdict.patch.service_fault_count ?? 0) - limit.service_faults_max
+  if (!isSize && beyond < 0) return verdict
+  if (!isSize && !hasGrant(verdict) && beyond % 2 === 0) return { ...verdict, patch: { ...verdict.patch, probing: 1 } }
+  const rest = shipment.batches.slice(verdict.acked.length)
   const again: Next = { go: "retry", fault: { ...fault, at_once: isSize } }
   // Without a grant the answer was to the POST as a whole.
   if (!hasGrant(verdict) && rest.length > 1) return { ...verdict, alone: true, next: again }

@@ -1,21 +1,32 @@
-/** A delay that can be cut short. Keeps no process alive: whoever waits for the work does that. */
+/** The pauses of one stream, one at a time, each of which can be cut short. They keep no process alive: who waits does. */
 import type { Clock } from "../intent/seam.ts"
 
-export class Pause {
-  readonly ended: Promise<void>
-  readonly #end: () => void
+export class Pauses {
+  #end: (() => void) | undefined
+  /** The server asked for the pause that is on. */
+  #asked = false
 
-  constructor(clock: Clock, delay_ms: number) {
+  constructor(readonly clock: Clock) {}
+
+  async take(delay_ms: number, asked: boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.ended = promise
-    const timer = clock.timer(delay_ms, resolve, false)
+    const timer = this.clock.timer(delay_ms, resolve, false)
+    this.#asked = asked
     this.#end = () => {
       timer.cancel()
       resolve()
     }
+    await promise
+    this.#end = undefined
+    this.#asked = false
+  }
+
+  /** Ends the pause that is on; one that the server asked for only if it is another server now. */
+  hurry(isOther: boolean): void {
+    if (!this.#asked || isOther) this.#end?.()
   }
 
   end(): void {
-    this.#end()
+    this.#end?.()
   }
 }

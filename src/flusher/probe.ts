@@ -1,18 +1,10 @@
 /** Probes: POSTs of a blocked stream, rare ones, that show whether what blocks it is gone. */
 import * as limit from "../intent/limit.ts"
 import type { Random } from "../intent/seam.ts"
-import type { StreamPatch } from "../store/settle.ts"
-import type { StreamRow } from "../store/stream.ts"
+import { unblocked, type StreamRow } from "../store/stream.ts"
 import type { BlockReason } from "./block.ts"
 import type { Next } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
-
-/** A stream without a block, as it is written. */
-export const unblocked = {
-  block: null,
-  block_message: null,
-  time_blocked: null,
-} as const satisfies StreamPatch
 
 /** The verdict on a probe: the block is lifted by an answer that a stream without a block would get, else it stays. */
 export function afterProbe(stream: StreamRow, verdict: Verdict): Verdict {
@@ -22,7 +14,9 @@ export function afterProbe(stream: StreamRow, verdict: Verdict): Verdict {
     go: "block",
     block: { reason: stream.block as BlockReason, message: stream.block_message ?? "" },
   }
-  if (next.go === "retry" && next.fault.code !== "gap") return { ...verdict, next: { ...stays, fault: next.fault } }
+  // Too large a batch is an answer too: it is made smaller at the pace of any other.
+  const isAnswer = next.go === "on" || next.fault.code === "gap" || next.fault.blames === "size"
+  if (!isAnswer) return { ...verdict, next: { ...stays, fault: next.fault } }
   return { ...verdict, patch: { ...verdict.patch, ...unblocked }, lifted: stream.block! }
 }
 

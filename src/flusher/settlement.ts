@@ -1,6 +1,6 @@
 /** What a verdict writes: pure, from the verdict to the settlement. */
 import type { Settlement, StreamPatch } from "../store/settle.ts"
-import type { StreamRow } from "../store/stream.ts"
+import { unblocked, type StreamRow } from "../store/stream.ts"
 import type { Verdict } from "./verdict.ts"
 
 /** Attempts that failed in a row, this one included: one that settled something begins a new row. */
@@ -15,7 +15,7 @@ export function probesMade({ next }: Verdict, stream: StreamRow): number {
 
 /** `due_at`: when the next attempt or probe is due (wall clock, ms); undefined if there is none. */
 export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, due_at: number | undefined): Settlement {
-  const { acked, reset, twin } = verdict
+  const { acked, reset, twin, lifted, lost } = verdict
   const patch: StreamPatch = {
     attempts: 0,
     next_attempt_at: due_at ?? null,
@@ -23,9 +23,10 @@ export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, d
     ...verdict.patch,
     ...whatComesNext(verdict, stream, now),
   }
-  if (twin) patch.resync_owed = stream.resync_owed ?? "twin"
+  // A service that found its history again owes its host nothing.
+  if (lifted === "server_reset") patch.resync_owed = null
+  if (twin) patch.resync_owed = "twin"
   if (patch.block === "server_reset") patch.resync_owed = "server_reset"
-  const lost = reset !== undefined || patch.probing === 1
   return {
     acked,
     patch,
@@ -52,6 +53,6 @@ function whatComesNext(verdict: Verdict, stream: StreamRow, now: number): Stream
         time_blocked: stream.block === next.block.reason ? stream.time_blocked : now,
       }
     case "closed":
-      return { time_closed: stream.time_closed ?? now, repeat_removal: 0, block: null }
+      return { time_closed: stream.time_closed ?? now, repeat_removal: 0, ...unblocked }
   }
 }

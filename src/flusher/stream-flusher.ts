@@ -9,22 +9,25 @@ import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import type { Events } from "../inspect/event.ts"
-import type { Freezer, Shipment, Window } from "../store/freeze.ts"
+import type { Freezer, Shipment } from "../store/freeze.ts"
 import type { Knowledge } from "../store/knowledge.ts"
 import type { Settler } from "../store/settle.ts"
-import { isDue, type StreamRow, type Streams } from "../store/stream.ts"
-import { sendPost, type Post } from "../wire/session.ts"
+import type { StreamRow, Streams } from "../store/stream.ts"
+import { sendPost } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
 import { announce } from "./announce.ts"
 import { probeOf } from "./block.ts"
-import type { AttemptFault, Next } from "./classify.ts"
+import { blocked, type AttemptFault, type Next } from "./classify.ts"
 import type { DiskBlock } from "./disk-block.ts"
-import { Pause } from "./pause.ts"
+import { overtaken } from "./overtaken.ts"
+import { Pauses } from "./pause.ts"
+import { PostWindow } from "./post-window.ts"
 import { probeDelayMs } from "./probe.ts"
 import { failedAttempts, probesMade, settlementOf } from "./settlement.ts"
 import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
 import { judge, postFor, type Verdict } from "./verdict.ts"
+import { hasWork } from "./work.ts"
 
 export interface StreamFlusherParts {
   freezer: Freezer
@@ -56,22 +59,22 @@ class AttemptFailed extends Error {
 export class StreamFlusher {
   #state: State = "idle"
   readonly #abort = new AbortController()
-  #pause: Pause | undefined
+  readonly #pauses: Pauses
+  readonly #window = new PostWindow()
   #rested = false
-  /** The server asked for the pause that is on. */
-  #asked = false
   /** Steps of our own disk that failed in a row: it may not be able to take a note of them. */
   #localFaults = 0
-  /** What one POST carries; made smaller for the rest of the run by a service that takes no more. */
-  #window: Window = { batches_max: limit.window_batches, bytes_max: limit.post_bytes_max - limit.post_overhead_bytes }
-
+  /** How often the service lost the share or its data in this run. */
+  #losses = 0
   constructor(
     readonly stream_id: number,
     readonly term: number,
     readonly parts: StreamFlusherParts,
     /** For the time of an attempt: a stream that only waits holds up no other. */
     readonly slots: Slots,
-  ) {}
+  ) {
+    this.#pauses = new Pauses(parts.seams.clock)
+  }
 
   /** It stopped by itself. */
   get lostLease(): boolean {
@@ -96,13 +99,13 @@ export class StreamFlusher {
   /** Ends the loop: a running POST is given up, its outcome is unknown, and its batches stay frozen. */
   stop(): void {
     this.#on("stop")
-    this.#pause?.end()
+    this.#pauses.end()
     this.#abort.abort(new Error("stopped"))
   }
 
-  /** Ends the wait for the next attempt, unless the server asked for it. */
-  hurry(): void {
-    if (!this.#asked) this.#pause?.end()
+  /** Ends the wait for the next attempt; one that the server asked for only if it is another server now. */
+  hurry(isOther = false): void {
+    this.#pauses.hurry(isOther)
   }
 
   #on(event: Event): void {
@@ -126,6 +129,7 @@ export class StreamFlusher {
   async #next(): Promise<void> {
     const shipment = this.#freeze()
     if (!shipment) return this.#on("stop")
+    if (shipment === "damaged") return this.#on("refused")
     const { events, seams } = this.parts
     const stream = shipment.stream.name
     for (const { batch_id, ops, bytes } of shipment.sealed)
@@ -135,18 +139,37 @@ export class StreamFlusher {
     this.#on("drained")
   }
 
-  #freeze(): Shipment | undefined {
-    const { streams, diskBlock, freezer } = this.parts
-    const { block } = streams.get(this.stream_id)
-    // A probe that redeems publishes nothing: it is not known yet to whom.
-    const window = block === null ? this.#window : { ...this.#window, batches_max: probeOf(block) === "batch" ? 1 : 0 }
+  #freeze(): Shipment | "damaged" | undefined {
+    const { diskBlock, freezer } = this.parts
     return this.#local(() => {
       // While the disk takes nothing, no answer could be written down: try it before the POST, not after.
       if (diskBlock.stopsSending && !freezer.lease.renew(this.term)) return
-      const shipment = freezer.freeze(this.term, this.stream_id, window)
-      if (diskBlock.current?.reason === "database_moved") diskBlock.over()
-      return shipment
+      try {
+        return freezer.freeze(this.term, this.stream_id, (stream) => this.#window.for(stream))
+      } catch (error) {
+        if (!(error instanceof SturdyError) || error.code !== "op_damaged") throw error
+        return this.#standDamaged(error.message)
+      }
     })
+  }
+
+  /** An op that cannot be read stops its own stream, as long as the file takes a note of it. */
+  #standDamaged(message: string): "damaged" | undefined {
+    const { streams, settler, seams, events } = this.parts
+    const stream = streams.get(this.stream_id)
+    const verdict: Verdict = { acked: [], patch: {}, next: blocked("damaged", message) }
+    const now = seams.clock.now()
+    const settlement = settlementOf(verdict, stream, now, now + this.#delayAfter(stream, verdict)!)
+    const settled = settler.settle(this.term, this.stream_id, { ...settlement, posts: 0 })
+    if (!settled) return
+    announce(events, stream, settled, verdict)
+    this.parts.changed()
+    return "damaged"
+  }
+
+  /** A share that is lost is met twice, as unknown and as empty; beyond that it is not tried again at once. */
+  #losesAgain(): boolean {
+    return this.#losses > 2
   }
 
   async #attempt(shipment: Shipment): Promise<void> {
@@ -167,7 +190,7 @@ export class StreamFlusher {
     })
     const { next } = verdict
     if (this.#abort.signal.aborted && next.go === "retry" && next.fault.code === "aborted") return
-    this.#settle(stream, this.#overtaken(stream, post, next) ? { ...verdict, next: { go: "on" } } : verdict)
+    this.#settle(stream, overtaken(stream, this.parts.streams.get(this.stream_id), post, verdict))
   }
 
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
@@ -182,16 +205,10 @@ export class StreamFlusher {
     }
   }
 
-  /** While the POST was out a removal was recorded, which no block stops, or what the block speaks of was changed. */
-  #overtaken(sent: StreamRow, post: Post, next: Next): boolean {
-    if (next.go !== "block") return false
-    const { time_removal, secret, service } = this.parts.streams.get(this.stream_id)
-    return (!post.remove && time_removal !== null) || secret !== sent.secret || service !== sent.service
-  }
-
   #settle(stream: StreamRow, verdict: Verdict): void {
     const { next, cut } = verdict
     const now = this.parts.seams.clock.now()
+    if (verdict.lost) this.#losses += 1
     const delay_ms = this.#delayAfter(stream, verdict)
     const due_at = delay_ms === undefined ? undefined : now + delay_ms
     const settlement = settlementOf(verdict, stream, now, due_at)
@@ -203,19 +220,27 @@ export class StreamFlusher {
     if (diskBlock.stopsSending) diskBlock.over()
     announce(this.parts.events, stream, settled, verdict)
     this.parts.changed()
-    if (verdict.alone) this.#window.batches_max = 1
-    if (cut) {
-      if (next.go === "retry" && next.fault.blames === "size") this.#window.seal_bytes_max = Math.ceil(cut.bytes / 2)
-      if (!this.#local(() => this.parts.freezer.cut(this.term, cut))) return this.#on("stop")
-    }
+    this.#window.learn(verdict)
+    if (cut && !this.#local(() => this.parts.freezer.cut(this.term, cut))) return this.#on("stop")
     if (next.go === "retry") throw new AttemptFailed(next.fault, delay_ms ?? 0)
+    if (verdict.lost && this.#losesAgain()) {
+      const fault = {
+        code: "server_reset",
+        message: "the service loses its data again and again",
+        outcome: "refused",
+      } as const
+      throw new AttemptFailed(fault, this.#delay(fault, this.#losses))
+    }
     this.#on(next.go === "block" ? "refused" : next.go === "closed" ? "removed" : "settled")
   }
 
   /** ms until the next attempt, or the next probe of a block that can end by itself. */
   #delayAfter(stream: StreamRow, verdict: Verdict): number | undefined {
     const { next } = verdict
-    if (next.go === "retry") return this.#delay(next.fault, failedAttempts(verdict, stream))
+    if (next.go === "retry") {
+      const at_once = next.fault.at_once === true && !(verdict.lost && this.#losesAgain())
+      return this.#delay({ ...next.fault, at_once }, Math.max(failedAttempts(verdict, stream), this.#losses))
+    }
     if (next.go !== "block" || probeOf(next.block.reason) === "nothing") return
     const delay_ms = probeDelayMs(probesMade(verdict, stream), this.parts.seams.random)
     return Math.max(delay_ms, next.fault?.retry_after_ms ?? 0)
@@ -235,14 +260,12 @@ export class StreamFlusher {
     const first = !this.#rested
     this.#rested = true
     if (!first || next_attempt_at === null) return
-    const askable = last_error === "busy" || last_error?.startsWith("http_")
+    const askable = last_error === "busy" || last_error?.startsWith("http_") === true
     const cap_ms = askable ? limit.retry_after_ms_max : this.parts.backoff.max_ms
     const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), cap_ms)
     if (left <= 0) return
     // Which kind of wait it was is not stored: it may be the server's.
-    this.#asked = true
-    await this.#sleep(left)
-    this.#asked = false
+    await this.#pauses.take(left, askable)
   }
 
   async #wait(error: Error): Promise<void> {
@@ -251,17 +274,9 @@ export class StreamFlusher {
     // Told to stop while the attempt ran: nobody will make the next.
     if (this.#abort.signal.aborted) throw new AbortError("stopped")
     this.#on("failed")
-    this.#asked = error.fault.retry_after_ms !== undefined
-    await this.#sleep(error.delay_ms)
-    this.#asked = false
+    await this.#pauses.take(error.delay_ms, error.fault.retry_after_ms !== undefined)
     this.#on("due")
     if (this.#state === "stopped") throw new AbortError("stopped")
-  }
-
-  async #sleep(delay_ms: number): Promise<void> {
-    this.#pause = new Pause(this.parts.seams.clock, delay_ms)
-    await this.#pause.ended
-    this.#pause = undefined
   }
 
   /** A fault of our own disk or a lock held elsewhere: the server's word is not lost, it gives it again. */
@@ -282,12 +297,4 @@ export class StreamFlusher {
       throw new AttemptFailed(fault, again ? this.#delay(fault, this.#localFaults) : limit.retry_delay_ms_max)
     }
   }
-}
-
-/** There is something to send: of a blocked stream a probe, when it is due. */
-function hasWork({ stream, batches }: Shipment, now: number): boolean {
-  if (stream.block !== null) return stream.next_attempt_at !== null && isDue(stream.next_attempt_at, now)
-  if (stream.time_closed !== null) return stream.repeat_removal === 1
-  if (stream.time_removal !== null) return true
-  return batches.length > 0 || (stream.session_id !== null && stream.granted === 0)
 }

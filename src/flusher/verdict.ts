@@ -25,6 +25,8 @@ export interface Verdict {
   cut?: FrozenBatch
   /** The reason of the block that is lifted. */
   lifted?: string
+  /** The service lost the share, or what it had acknowledged. */
+  lost?: boolean
   next: Next
 }
 
@@ -44,7 +46,7 @@ export function postFor(shipment: Shipment, headers: Record<string, string>): Po
     headers,
     create: session_id !== null && stream.granted === 0 ? { share_id, secret, session_id } : undefined,
     redeem: { share_id, secret, writer_id },
-    batches: stream.probing ? [] : envelopes(stream, batches),
+    batches: envelopes(stream, batches),
     remove: stream.time_removal !== null,
   }
 }
@@ -63,6 +65,7 @@ function envelopes(stream: StreamRow, batches: readonly FrozenBatch[]): AppendBa
 export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts: OutboxFacts): Verdict {
   const { stream } = shipment
   const meant = meaningOf(shipment, post, answer, facts)
+  meant.lost = meant.reset !== undefined || meant.patch.probing === 1
   meant.patch.service_fault_count = serviceFaults(stream, meant, post)
   const verdict = narrowed(shipment, post, meant)
   return stream.block === null ? verdict : afterProbe(stream, verdict)
@@ -81,8 +84,6 @@ function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: Ou
   if (wrong) return only(wrong)
   applyGrant(patch, answer.grant.value)
   if (answer.removed) return only(removalNext(stream, answer.removed))
-  if (stream.block === "scope_denied" && !answer.grant.value.scopes.includes("append"))
-    return only(blocked("scope_denied", `the capability has the scopes ${answer.grant.value.scopes.join(", ")}`))
   return appended(shipment, post, answer, facts, patch)
 }
 
@@ -148,7 +149,7 @@ function removalNext(stream: StreamRow, answer: Answer<{ removed: true }>): Next
 /** In order, up to the first answer that is not an Ack; the rest is dropped, since sending again returns the same. */
 function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: OutboxFacts, patch: StreamPatch): Verdict {
   const acked: AckedBatch[] = []
-  for (const [index, batch] of shipment.batches.slice(0, post.batches.length).entries()) {
+  for (const [index, batch] of shipment.batches.entries()) {
     const one = answer.appended[index]!
     if (one.kind !== "value")
       return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
@@ -182,7 +183,9 @@ function refusedBatch(
     return { acked, patch, next: refusedCall(stream, { code: refused, message }, refusal.retry_after_ms) }
   const register = registerOf(refusal)
   if (!register) return { acked, patch, next: protocolFault(`${refused} without a register`) }
-  const twin = register.head_op_id !== null && !facts.knowsOp(register.head_op_id)
+  // A service that lost data may name an op that was pruned here.
+  const mayBePruned = refused === "server_reset" && stream.pruned_op_id !== null
+  const twin = register.head_op_id !== null && !mayBePruned && !facts.knowsOp(register.head_op_id)
   if (refused === "server_reset") {
     if (!facts.hasRetained() && !acked.length) {
       // Where the stream goes on if it is decided that it goes on without what was lost.

@@ -25,6 +25,8 @@ export const errorTable = {
   op_rejected: { retriable: false, exit: 1 },
   op_superseded: { retriable: false, exit: 1 },
   op_discarded: { retriable: false, exit: 1 },
+  /** An op in the file is not what was recorded. */
+  op_damaged: { retriable: false, exit: 3 },
   /** Not a dead letter of this stream. */
   dead_letter_unknown: { retriable: false, exit: 1 },
   /** It was retried or discarded before. */

@@ -82,12 +82,13 @@ export class Freezer {
    * Batches frozen before and not settled, then new ones, as many as the window takes. Undefined if the lease was lost.
    * After a removal was recorded, none: no batch is sent after it.
    */
-  freeze(term: number, stream_id: number, window: Window): Shipment | undefined {
+  freeze(term: number, stream_id: number, windowOf: (stream: StreamRow) => Window): Shipment | undefined {
     this.connection.assertAlone("freeze")
     return this.connection.transact("freeze", () => {
       if (!this.lease.isHeld(term)) return
       const stream = this.streams.get(stream_id)
       if (stream.time_removal !== null) return { stream, batches: [], sealed: [] }
+      const window = windowOf(stream)
       const frozen = this.#frozenBatches(stream, window)
       // One that is frozen and did not fit comes before every new one.
       const next = (frozen.at(-1)?.last_seq ?? stream.cursor) === stream.frozen_seq

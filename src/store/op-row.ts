@@ -65,7 +65,7 @@ export function checksumOf(row: StoredOp): number {
   return sum
 }
 
-/** The op as it is sent. @throws SturdyError `database_corrupt` if the row is not what was recorded. */
+/** The op as it is sent. @throws SturdyError `op_damaged` if the row is not what was recorded. */
 export function wireOfRow(row: OpRow, stream: { name: string }): WireOp {
   refuseDamaged(row, stream)
   return wireOp({
@@ -87,7 +87,7 @@ function refuseDamaged(row: OpRow, stream: { name: string }): void {
   if (row.checksum === null ? found !== undefined && isPlausible(row) : found === row.checksum) return
   const op_id = found === undefined ? "its op_id may be damaged too" : idText(row.op_id)
   throw new SturdyError(
-    "database_corrupt",
+    "op_damaged",
     `stream ${stream.name}: op ${localSeq(row.seq)} (${op_id}) is damaged in the file: its checksum is ${found ?? "none"}, recorded was ${row.checksum ?? "none"}; nothing was sent`,
     "Check the disk, and keep a copy of the file and its -wal. The stream stands here until the row is mended, or both files are moved away.",
   )

@@ -14,6 +14,8 @@ export interface OwedResync {
   stream_id: number
   name: string
   reason: ResyncReason
+  /** How often there was one: what comes while the hook runs is owed anew. */
+  occasion: number
 }
 
 export class OwedResyncs {
@@ -30,7 +32,9 @@ export class OwedResyncs {
     this.#owed = db.prepare("select * from sturdy_stream where resync_owed is not null and time_removal is null")
     this.#forgetItems = db.prepare("delete from sturdy_item where stream_id = ?")
     this.#forgetCaptures = db.prepare("delete from sturdy_capture where stream_id = ?")
-    this.#paid = db.prepare("update sturdy_stream set resync_owed = null where stream_id = ? and resync_owed = ?")
+    this.#paid = db.prepare(
+      "update sturdy_stream set resync_owed = null where stream_id = ? and resync_owed = ? and twin_count + reset_count = ?",
+    )
   }
 
   /** Streams whose host is to be told now: of a twin after the stream has drained, so that the host's state comes last. */
@@ -42,7 +46,12 @@ export class OwedResyncs {
           ? row.block === "server_reset"
           : row.block === null && this.streams.pendingCount(row) === 0,
       )
-      .map(({ stream_id, name, resync_owed }) => ({ stream_id, name, reason: resync_owed as ResyncReason }))
+      .map(({ stream_id, name, resync_owed, twin_count, reset_count }) => ({
+        stream_id,
+        name,
+        reason: resync_owed as ResyncReason,
+        occasion: twin_count + reset_count,
+      }))
   }
 
   /** Forgets what was known of the stream's items, so that what the host records now is not skipped as unchanged. */
@@ -56,10 +65,10 @@ export class OwedResyncs {
   }
 
   /** The host has recorded its state. True if that lifted the block. */
-  end({ stream_id, reason }: OwedResync): boolean {
+  end({ stream_id, reason, occasion }: OwedResync): boolean {
     this.connection.assertAlone("end resync")
     return this.connection.transact("end resync", () => {
-      this.#paid.run(stream_id, reason)
+      this.#paid.run(stream_id, reason, occasion)
       if (reason !== "server_reset" || this.streams.get(stream_id).block !== "server_reset") return false
       goOnWithoutLost(this.connection, stream_id)
       return true

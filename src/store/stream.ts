@@ -77,6 +77,17 @@ export function isDue(next_attempt_at: number, now: number): boolean {
   return next_attempt_at <= now || next_attempt_at > now + probe_horizon_ms
 }
 
+/** A stream without a block, as it is written; `attempts` counted its probes. */
+export const unblocked = {
+  block: null,
+  block_message: null,
+  time_blocked: null,
+} as const satisfies Partial<StreamRow>
+
+/** The same as SQL, with the retry state: the next attempt is due at once. */
+export const clearBlockSql = `block = null, block_message = null, time_blocked = null, attempts = 0,
+  next_attempt_at = null, last_error = null`
+
 export class Streams {
   readonly #byName: Statement<StreamRow>
   readonly #byId: Statement<StreamRow>
@@ -164,8 +175,11 @@ export class Streams {
   recordRemoval(stream_id: number): void {
     const { db, seams } = this.connection
     const record = () => {
+      const { block, last_error } = this.get(stream_id)
+      // It does not wait for a probe of the block that it lifts; what the server asked for it waits for all the same.
+      const lifts = block !== null && !(last_error === "busy" || last_error?.startsWith("http_"))
       db.query(
-        `update sturdy_stream set time_removal = ?, block = null
+        `update sturdy_stream set time_removal = ?, ${lifts ? clearBlockSql : "block = null, block_message = null, time_blocked = null"}
          where stream_id = ? and time_removal is null`,
       ).run(seams.clock.now(), stream_id)
     }

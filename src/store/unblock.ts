@@ -1,6 +1,6 @@
 /** A block lifted by a person or the host, with what they change so that it does not come back. */
 import type { Connection } from "./connection.ts"
-import type { Streams } from "./stream.ts"
+import { clearBlockSql, type Streams } from "./stream.ts"
 
 export interface Unblocking {
   /** Of another capability of the same share, for one that was revoked or has expired. */
@@ -25,10 +25,12 @@ export function unblock(
   return connection.transact("unblock", () => {
     const { block, secret, service, service_id, granted } = streams.get(stream_id)
     const { db } = connection
+    const isOther = change.service !== undefined && change.service !== service
+    // What a stream without a block waits for, a Retry-After perhaps, it goes on waiting for at the same service.
+    if (block !== null || isOther)
+      db.query(`update sturdy_stream set ${clearBlockSql}, service_fault_count = 0 where stream_id = ?`).run(stream_id)
     db.query(
-      `update sturdy_stream set block = null, block_message = null, time_blocked = null, attempts = 0,
-         next_attempt_at = null, last_error = null, service_fault_count = 0, secret = ?2, service = ?3,
-         service_id = ?4, granted = ?5 where stream_id = ?1`,
+      "update sturdy_stream set secret = ?2, service = ?3, service_id = ?4, granted = ?5 where stream_id = ?1",
     ).run(
       stream_id,
       change.secret ?? secret,
@@ -46,8 +48,7 @@ export function unblock(
 export function goOnWithoutLost(connection: Connection, stream_id: number): void {
   connection.db
     .query(
-      `update sturdy_stream set block = null, block_message = null, time_blocked = null, attempts = 0,
-         next_attempt_at = null, last_error = null, settled_op_id = null, pruned_op_id = null, resync_owed = null
+      `update sturdy_stream set ${clearBlockSql}, settled_op_id = null, pruned_op_id = null, resync_owed = null
        where stream_id = ?`,
     )
     .run(stream_id)

@@ -5,6 +5,7 @@ import { blockTable, hintOf } from "../../src/flusher/block.ts"
 import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import type { Stream } from "../../src/stream.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { by, type Box, fail, fixedRandom, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
@@ -26,6 +27,8 @@ interface Blocked {
   box: Box
   outbox: Outbox
   stream: Stream
+  /** Something happens to what was recorded. */
+  spoil?(): void
   /** What stood in the way is gone. */
   mend(): void | Promise<void>
 }
@@ -85,8 +88,20 @@ const causes: Record<string, (box: Box) => Promise<Omit<Blocked, "box">>> = {
   },
   async service_fault(box) {
     const outbox = box.open()
-    box.always(status(500))
+    box.always(by(new Fake({ refuse: [7], service_id: box.service.service_id })))
     return { outbox, stream: box.stream(outbox), mend: () => box.always(undefined) }
+  },
+  async damaged(box) {
+    const outbox = box.open()
+    const stream = box.stream(outbox)
+    const exec = (sql: string) => {
+      using db = new ScopedDatabase(box.dir.file())
+      db.run(sql)
+    }
+    // A bit of its arguments flips before it is sent.
+    const spoil = () => exec(`update sturdy_op set args = replace(args, '"1"', '"q"')`)
+    const mend = () => exec(`update sturdy_op set args = replace(args, '"q"', '"1"')`)
+    return { outbox, stream, spoil, mend }
   },
   async server_reset(box) {
     const outbox = box.open()
@@ -100,7 +115,10 @@ const causes: Record<string, (box: Box) => Promise<Omit<Blocked, "box">>> = {
 async function blockedBy(reason: string): Promise<Blocked & AsyncDisposable> {
   const box = await openBox(early)
   const made = await causes[reason]!(box)
+  made.outbox.pause()
   record(made.stream, "1")
+  made.spoil?.()
+  made.outbox.resume()
   const report = await box.run(made.outbox.flush())
   expect(report).toMatchObject({ settled: false, blocked: [{ stream: "s", reason }] })
   return { box, ...made, [Symbol.asyncDispose]: () => box[Symbol.asyncDispose]() }
@@ -164,45 +182,51 @@ describe.each(ofStreams)("%s", (reason) => {
   })
 })
 
-describe.each(reasonsWith("redeem", "batch"))("%s ends by itself:", (reason) => {
-  test("one probe after a minute, twice as long after each, never more than one an hour", async () => {
-    await using it = await blockedBy(reason)
-    const before = it.box.sent.length
-    const { since } = it.stream.status().block!
-    const began = it.box.clock.monotonic()
-    await it.box.turn(5 * hour, 10_000)
-    const at = it.box.sent.slice(before).map((post) => Math.round((post.at - began) / 60_000))
-    expect(at.slice(0, 8)).toEqual([1, 3, 7, 15, 31, 63, 123, 183])
-    // Since when is when it began, not when it was last found.
-    expect(it.stream.status()).toMatchObject({ block: { reason, since }, pending: 1 })
-  })
+// A damaged op is looked at again too, but nothing is sent for that.
+describe.each(reasonsWith("redeem", "batch").filter((reason) => reason !== "damaged"))(
+  "%s ends by itself:",
+  (reason) => {
+    test("one probe after a minute, twice as long after each, never more than one an hour", async () => {
+      await using it = await blockedBy(reason)
+      const before = it.box.sent.length
+      const { since } = it.stream.status().block!
+      const began = it.box.clock.monotonic()
+      await it.box.turn(5 * hour, 10_000)
+      const at = it.box.sent.slice(before).map((post) => Math.round((post.at - began) / 60_000))
+      expect(at.slice(0, 8)).toEqual([1, 3, 7, 15, 31, 63, 123, 183])
+      // Since when is when it began, not when it was last found.
+      expect(it.stream.status()).toMatchObject({ block: { reason, since }, pending: 1 })
+    })
 
-  test("a probe that meets an outage leaves the block, and says what it met", async () => {
-    await using it = await blockedBy(reason)
-    const failed: string[] = []
-    it.outbox.on("failed", ({ code, outcome }) => failed.push(`${code} ${outcome}`))
-    const seen = heard(it.outbox)
-    it.box.fates.push(fail("refused"))
-    await it.box.turn(61_000, 1_000)
-    expect([failed, seen]).toEqual([["refused not_sent"], []])
-    expect(it.box.row()).toMatchObject({ block: reason, attempts: 1, last_error: "refused" })
-  })
+    test("a probe that meets an outage leaves the block, and says what it met", async () => {
+      await using it = await blockedBy(reason)
+      const failed: string[] = []
+      it.outbox.on("failed", ({ code, outcome }) => failed.push(`${code} ${outcome}`))
+      const seen = heard(it.outbox)
+      it.box.fates.push(fail("refused"))
+      await it.box.turn(61_000, 1_000)
+      expect([failed, seen]).toEqual([["refused not_sent"], []])
+      expect(it.box.row()).toMatchObject({ block: reason, attempts: 1, last_error: "refused" })
+    })
 
-  test("the next process goes on probing where the last one was", async () => {
-    await using it = await blockedBy(reason)
-    await it.box.turn(30_000, 1_000)
-    await it.box.close(it.outbox)
-    const before = it.box.sent.length
-    it.box.open()
-    await it.box.turn(29_000, 1_000)
-    expect(it.box.sent).toHaveLength(before)
-    await it.box.turn(3_000, 1_000)
-    expect(it.box.sent).toHaveLength(before + 1)
-  })
-})
+    test("the next process goes on probing where the last one was", async () => {
+      await using it = await blockedBy(reason)
+      await it.box.turn(30_000, 1_000)
+      await it.box.close(it.outbox)
+      const before = it.box.sent.length
+      it.box.open()
+      await it.box.turn(29_000, 1_000)
+      expect(it.box.sent).toHaveLength(before)
+      await it.box.turn(3_000, 1_000)
+      expect(it.box.sent).toHaveLength(before + 1)
+    })
+  },
+)
 
 // The cause of scope_denied here is mended by unblock alone; its own probe has a test below.
-describe.each(reasonsWith("redeem", "batch").filter((reason) => reason !== "scope_denied"))("%s", (reason) => {
+const mendable = reasonsWith("redeem", "batch").filter((reason) => reason !== "scope_denied")
+
+describe.each(mendable)("%s", (reason) => {
   test("the first probe after it was mended lifts it, and everything pending goes", async () => {
     await using it = await blockedBy(reason)
     const seen = heard(it.outbox)
@@ -233,6 +257,18 @@ describe.each(reasonsWith("nothing"))("%s is final:", (reason) => {
     expect(it.box.sent).toHaveLength(before)
     expect(it.stream.status().block).toMatchObject({ reason, next_probe_at: undefined })
   })
+})
+
+test("a damaged op: nothing is sent as long as it is, other waiters are left alone", async () => {
+  await using it = await blockedBy("damaged")
+  const before = it.box.sent.length
+  const other = it.box.freshRef()
+  await it.box.createShare(other)
+  const free = it.outbox.stream("free", other).record({ method: "put", args: ["free"], wantResult: true })
+  expect(await it.box.run(it.outbox.result(free))).toMatchObject({ name: "free" })
+  await it.box.turn(hour, 10_000)
+  expect(it.box.sent).toHaveLength(before + 1)
+  expect(it.stream.status().block!.message).toContain("checksum")
 })
 
 test("probes of many clients spread: by up to half of their delay", async () => {

@@ -11,9 +11,12 @@ describe("an HTTP status", () => {
   test.each([
     [400, "retry http_400"],
     [401, "block scope_denied"],
-    [402, "retry http_402"],
+    [204, "block unsupported"],
+    [402, "block unsupported"],
     [403, "block scope_denied"],
     [404, "block unsupported"],
+    [407, "block scope_denied"],
+    [451, "block unsupported"],
     [405, "block unsupported"],
     [408, "retry http_408"],
     [409, "retry http_409"],

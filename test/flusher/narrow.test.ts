@@ -26,7 +26,7 @@ describe("size", () => {
   })
 
   test("413 to a POST without a batch is tried again with backoff: there is nothing to make smaller", () =>
-    expect(said({ grant: tooLarge, stream: { probing: 1 }, appended: [] })).toBe("retry http_413"))
+    expect(said({ grant: tooLarge, stream: { probing: 1 }, batches: [], appended: [] })).toBe("retry http_413"))
 
   test("too_large of the second batch: the first is settled, the second cut", () => {
     const two = [batch(ids.slice(0, 1)), batch(ids.slice(1))]
@@ -47,9 +47,12 @@ describe("content", () => {
     expect(next).toMatchObject({ go: "block", block: { reason: "service_fault" } })
   })
 
-  test("HTTP 500 to several batches: the first alone before it is cut", () => {
+  test("HTTP 500 to several batches: redeemShare alone, to see whether it is the batch; then the first batch alone", () => {
     const grant = fault("http_status", "unknown", "HTTP 500", { status: 500 })
-    expect(said({ stream: often, grant })).toBe("alone; retry http_500")
+    const first = verdictOf({ stream: often, grant })
+    expect([first.alone, first.patch.probing]).toEqual([undefined, 1])
+    const more = { service_fault_count: limit.service_faults_max }
+    expect(said({ stream: more, grant })).toBe("alone; retry http_500")
   })
 
   test.each([
@@ -242,14 +245,17 @@ describe("a handler with a bug at one op", () => {
   })
 })
 
-test("a whole service that answers 500 for a while blocks nothing for good: it goes on by itself", async () => {
+test("a whole service that answers 500 for a while blocks nothing, and is taken up again within the longest backoff", async () => {
   await using box = await openBox(half)
   const outbox = box.open()
   box.always(status(500))
   record(box.stream(outbox), "1 2 3")
   await box.turn(1_800_000, 5_000)
+  // It fails at redeemShare alone too: no op is to blame.
+  expect(box.row()).toMatchObject({ block: null, last_error: "http_500" })
+  expect(box.sent.at(-1)!.calls).toEqual(["redeemShare"])
   box.always(undefined)
-  await box.turn(limit.probe_delay_ms_max, 10_000)
+  await box.turn(limit.retry_delay_ms_max, 1_000)
   expect(box.effects).toEqual(["1", "2", "3"])
 })
 

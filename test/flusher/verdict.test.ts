@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { isBlockReason } from "../../src/flusher/block.ts"
 import { settlementOf } from "../../src/flusher/settlement.ts"
+import { PostWindow } from "../../src/flusher/post-window.ts"
 import { postFor, type Verdict } from "../../src/flusher/verdict.ts"
 import * as limit from "../../src/intent/limit.ts"
 import { refusalCodes } from "../../src/wire/contract.ts"
@@ -9,7 +10,6 @@ import type { Answer } from "../../src/wire/session.ts"
 import {
   ack,
   ack2,
-  batches,
   fault,
   foreign,
   grant,
@@ -147,8 +147,9 @@ describe("redeemShare that throws", () => {
   test("a lost share is probed: createShare and redeemShare alone", () => {
     const { patch } = verdictOf({ stream: { session_id: "ses_1" }, grant: refused("share_unknown"), appended: [] })
     expect(patch).toMatchObject({ granted: 0, probing: 1 })
-    const post = postFor({ stream: { ...row, session_id: "ses_1", granted: 0, probing: 1 }, batches, sealed: [] }, {})
-    expect({ create: post.create !== undefined, batches: post.batches.length }).toEqual({ create: true, batches: 0 })
+    const lostShare = { ...row, session_id: "ses_1", granted: 0, probing: 1 }
+    expect(postFor({ stream: lostShare, batches: [], sealed: [] }, {}).create).toBeDefined()
+    expect(new PostWindow().for(lostShare).batches_max).toBe(0)
   })
 
   test("an error without a code is the service's own fault, and tried again", () => {
@@ -250,7 +251,7 @@ describe("a fault of the transport is tried again", () => {
       fault("http_status", "unknown", "HTTP 429", { status: 429, retry_after_ms: 9_000 }),
       "retry http_429 after 9000",
     ],
-    ["a redirect", fault("redirect", "unknown", "elsewhere", { status: 307 }), "retry redirect"],
+    ["a redirect", fault("redirect", "unknown", "elsewhere", { status: 307 }), "block unsupported"],
   ])("%s", (_, answer, meaning) => {
     expect(said({ grant: answer, appended: [answer, answer] })).toBe(meaning)
   })
@@ -308,8 +309,12 @@ describe("the settlement", () => {
 
   test("of a lost share or a reset repeats the removals that were settled there", () => {
     const repeats = (given: Verdict) => settlementOf(given, row, 1_000, undefined).repeatRemovals
-    expect(repeats(verdict({ go: "on" }, { reset: register }))).toBeTrue()
-    expect(repeats(verdict(retry, { patch: { probing: 1 } }))).toBeTrue()
+    expect(repeats(verdict({ go: "on" }, { lost: true }))).toBeTrue()
+    const [reset, lost] = [
+      verdictOf({ appended: [refusal("server_reset", register)], retained: true }),
+      verdictOf({ stream: { session_id: "ses_1" }, grant: refused("share_unknown"), appended: [] }),
+    ]
+    expect([reset.lost, lost.lost]).toEqual([true, true])
     expect(repeats(verdict(retry))).toBeUndefined()
   })
 })

@@ -60,7 +60,7 @@ export function openStore(where: string | Database, options: StoreOptions = {}) 
     return acquired.term
   }
   const freeze = (window = { batches_max: 8, bytes_max: limit.post_bytes_max }) =>
-    freezer.freeze(takeTerm(), stream_id, window)!.batches
+    freezer.freeze(takeTerm(), stream_id, () => window)!.batches
 
   const newOp = ({ args = [], ...op }: Op = {}): NewOp => ({
     op_id: ulid(),

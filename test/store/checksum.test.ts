@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, rmSync } from "node:fs"
 import fc from "fast-check"
 import type { WireOp } from "../../src/intent/op.ts"
 import { openOutbox } from "../../src/outbox.ts"
-import { errorOf, rejectionOf } from "../sturdy-error.ts"
+import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
 import { openBox, record } from "../flusher/box.ts"
 import { openStore } from "./box.ts"
@@ -32,10 +32,10 @@ for (const when of ["unfrozen", "frozen"] as const)
       return Promise.reject(new Error("nothing may be sent"))
     }
     const outbox = openOutbox(dir.file(), { transport })
-    const error = await rejectionOf(outbox.flush())
-    expect([error.code, error.retriable, posts]).toEqual(["database_corrupt", false, 0])
-    expect(error.message).toContain(`stream notes: op 2 (${ids[1]}) is damaged in the file`)
-    expect(error.message).not.toContain("eedle")
+    const { settled, blocked } = await outbox.flush()
+    expect([settled, blocked.map(({ reason }) => reason), posts]).toEqual([false, ["damaged"], 0])
+    expect(blocked[0]!.message).toContain(`stream notes: op 2 (${ids[1]}) is damaged in the file`)
+    expect(blocked[0]!.message).not.toContain("eedle")
     await outbox.close({ flush_ms: 0 })
     using store = openStore(dir.file())
     expect(store.pendingIds()).toEqual(ids)
@@ -60,14 +60,14 @@ test("one stream stands, the others go on, and so does recording", async () => {
       return { status: response.status, retry_after: null, content_type: null, body: await response.text() }
     },
   })
-  const faults: string[] = []
-  outbox.on("fault", ({ message }) => faults.push(message))
+  const stands: string[] = []
+  outbox.on("blocked", ({ message }) => stands.push(message))
   await box.turn(1_000)
   record(box.stream(outbox, "other", other), "2")
   record(box.stream(outbox), "behind")
   await box.turn(1_000)
   expect(box.effects).toEqual(["1", "2"])
-  expect(faults).toEqual([expect.stringContaining("is damaged in the file")])
+  expect(stands).toEqual([expect.stringContaining("is damaged in the file")])
   await box.run(outbox.close({ flush_ms: 0 }))
 })
 
@@ -138,5 +138,5 @@ test("a row that was moved to another place is refused: the order is part of wha
   using store = openStore(dir.file())
   store.record({}, {}, {})
   store.db.run("update sturdy_op set seq = seq + 10 where seq % 4294967296 = 2")
-  expect(errorOf(() => store.freeze()).code).toBe("database_corrupt")
+  expect(errorOf(() => store.freeze()).code).toBe("op_damaged")
 })

@@ -116,7 +116,7 @@ describe("in the host's database", () => {
     db.run("begin")
     store.record({})
     const window = { batches_max: 8, bytes_max: 1e6 }
-    expect(errorOf(() => store.freezer.freeze(term, store.stream_id, window))).toMatchObject({
+    expect(errorOf(() => store.freezer.freeze(term, store.stream_id, () => window))).toMatchObject({
       code: "busy",
       retriable: true,
     })

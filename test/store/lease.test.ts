@@ -106,12 +106,12 @@ describe("a holder that slept for an hour between two of its steps", () => {
     using store = openStore(dir.file())
     store.record({}, {})
     const term = store.term()
-    const batches = store.freezer.freeze(term, store.stream_id, window)!.batches
+    const batches = store.freezer.freeze(term, store.stream_id, () => window)!.batches
     store.clock.turn(3_600_000)
     expect(store.settler.settle(term, store.stream_id, settlementOf(batches))).toBeDefined()
     store.record({})
     store.clock.turn(3_600_000)
-    expect(store.freezer.freeze(term, store.stream_id, window)?.batches).toHaveLength(1)
+    expect(store.freezer.freeze(term, store.stream_id, () => window)?.batches).toHaveLength(1)
     expect([store.lease.renew(term), store.lease.read()!.term, store.pending()]).toEqual([true, term, 1])
   })
 
@@ -120,13 +120,13 @@ describe("a holder that slept for an hour between two of its steps", () => {
     using store = openStore(dir.file())
     store.record({}, {})
     const term = store.term()
-    const batches = store.freezer.freeze(term, store.stream_id, window)!.batches
+    const batches = store.freezer.freeze(term, store.stream_id, () => window)!.batches
     store.record({})
     store.clock.turn(3_600_000)
     const other = new Lease(store.connection, "somebody else", elsewhere, limit.lease_ms)
     expect(other.acquire()).toEqual({ held: true, term: term + 1 })
     const before = [store.stream(), store.count("sturdy_batch"), store.lease.read()]
-    expect(store.freezer.freeze(term, store.stream_id, window)).toBeUndefined()
+    expect(store.freezer.freeze(term, store.stream_id, () => window)).toBeUndefined()
     expect(store.settler.settle(term, store.stream_id, settlementOf(batches))).toBeUndefined()
     expect(store.lease.renew(term)).toBe(false)
     store.lease.release(term)

@@ -77,7 +77,7 @@ test("every other step holds the thread for 100 ms at most", async () => {
   for (const step of [
     () => it.store.lease.renew(it.term),
     () => it.store.lease.release(it.term),
-    () => it.store.freezer.freeze(it.term, it.store.stream_id, { batches_max: 8, bytes_max: 1_000_000 }),
+    () => it.store.freezer.freeze(it.term, it.store.stream_id, () => ({ batches_max: 8, bytes_max: 1_000_000 })),
     () => it.store.settler.settle(it.term, it.store.stream_id, { acked: [], patch: {}, posts: 1 }),
   ]) {
     const before = it.clock.sum

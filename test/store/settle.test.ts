@@ -60,7 +60,7 @@ describe("freezing", () => {
     using store = openStore(dir.file())
     store.record({})
     expect([
-      store.freezer.freeze(99, store.stream_id, { batches_max: 1, bytes_max: 1e6 }),
+      store.freezer.freeze(99, store.stream_id, () => ({ batches_max: 1, bytes_max: 1e6 })),
       store.count("sturdy_batch"),
     ]).toEqual([undefined, 0])
   })

@@ -1,0 +1,19 @@
+/** What still counts of an answer when the stream was changed while its POST was out. Pure. */
+import type { StreamRow } from "../store/stream.ts"
+import type { Post } from "../wire/session.ts"
+import type { Verdict } from "./verdict.ts"
+
+/** What a person or the `resync` hook may change; the rest of the row is the flusher's own. */
+const changeable = ["secret", "service", "service_id", "block"] as const
+
+/**
+ * If what the answer speaks of was changed, only what it acknowledged counts. A removal that was recorded meanwhile is
+ * stopped by no block.
+ */
+export function overtaken(sent: StreamRow, now: StreamRow, post: Post, verdict: Verdict): Verdict {
+  const { next, acked } = verdict
+  if (next.go === "closed") return verdict
+  if (changeable.some((field) => now[field] !== sent[field])) return { acked, patch: {}, next: { go: "on" } }
+  const removed = next.go === "block" && !post.remove && now.time_removal !== null
+  return removed ? { ...verdict, next: { go: "on" } } : verdict
+}
