@@ -19,6 +19,9 @@ type Reading<T> = Generator<undefined, T, Buffer | null>
 /** Bytes of one line and of all headers: more than any server sends, little enough to hold. */
 const head_bytes_max = 64 * 1024
 
+/** Chunks of one body. Servers send kilobytes in each; one byte in each is an attack on our memory and our turn. */
+const chunks_max = 50_000
+
 const no_body = new Set([204, 304])
 
 export function* readAnswer(): Reading<HttpAnswer> {
@@ -83,7 +86,8 @@ function* readBody(input: Input, framing: number | "chunked" | "end"): Reading<B
     yield* readBytes(input, framing, body)
     return body.whole()
   }
-  for (;;) {
+  for (let chunks = 0; ; chunks++) {
+    if (chunks > chunks_max) throw tooLarge(`more than ${chunks_max} chunks in its body`)
     const [, hex] = /^([\da-f]{1,8})\s*(?:;.*)?$/i.exec(yield* input.line()) ?? []
     if (!hex) throw broken("a chunk has no size")
     const size = Number.parseInt(hex, 16)
@@ -142,8 +146,9 @@ class Input {
   }
 }
 
+/** One buffer that grows: what a part was cut from is not held. */
 class Body {
-  readonly #parts: Buffer[] = []
+  #buffer = Buffer.alloc(0)
   #bytes = 0
 
   expect(count: number): void {
@@ -153,12 +158,18 @@ class Body {
 
   add(part: Buffer): void {
     this.expect(part.length)
-    this.#parts.push(part)
-    this.#bytes += part.length
+    const needed = this.#bytes + part.length
+    if (needed > this.#buffer.length) {
+      const grown = Buffer.alloc(Math.max(needed, 2 * this.#buffer.length))
+      this.#buffer.copy(grown, 0, 0, this.#bytes)
+      this.#buffer = grown
+    }
+    part.copy(this.#buffer, this.#bytes)
+    this.#bytes = needed
   }
 
   whole(): Buffer {
-    return Buffer.concat(this.#parts)
+    return this.#buffer.subarray(0, this.#bytes)
   }
 }
 

@@ -120,3 +120,13 @@ test("a body of unknown length is given up at the cap", () => {
   for (let mib = 0; mib < limit.response_bytes_max / piece.length; mib++) reading.next(piece)
   expect(() => reading.next(Buffer.from("x"))).toThrow(String(limit.response_bytes_max))
 })
+
+test("a body in chunks of one byte is given up long before the cap: neither memory nor the turn is the sender's", () => {
+  const head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+  expect(read(head + "1\r\nx\r\n".repeat(60_000), 64 * 1024)).toBe(
+    "response_too_large: the response has more than 50000 chunks in its body",
+  )
+  // A window of results in the chunks that servers send is far from it.
+  const part = "x".repeat(4_000)
+  expect(read(`${head}${`fa0\r\n${part}\r\n`.repeat(2_000)}0\r\n\r\n`, 64 * 1024)).toStartWith("200 ")
+})
