@@ -40,6 +40,11 @@ export class Units {
     this.deadLetters = new DeadLetters(parts.recorder, parts.streams, parts.knowledge)
   }
 
+  /** The body of a unit runs. */
+  get running(): boolean {
+    return this.#open !== undefined
+  }
+
   /** Records a dead letter again. At once, also while a unit is open: its ops are units of their own. */
   retry(stream_id: number, op_id: string): Retried[] {
     const { retried, ops } = this.#onDisk(() => this.deadLetters.retry(stream_id, op_id))

@@ -58,6 +58,10 @@ export class Flusher {
     this.wake(0)
   }
 
+  get paused(): boolean {
+    return this.#paused.size > 0
+  }
+
   pause(reason: string): void {
     this.#paused.add(reason)
     this.#stopStreams()

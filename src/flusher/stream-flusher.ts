@@ -19,6 +19,7 @@ import { announce } from "./announce.ts"
 import { probeOf } from "./block.ts"
 import type { AttemptFault, Next } from "./classify.ts"
 import type { DiskBlock } from "./disk-block.ts"
+import { headersFrom } from "./headers.ts"
 import { Pause } from "./pause.ts"
 import { probeDelayMs } from "./probe.ts"
 import { failedAttempts, probesMade, settlementOf } from "./settlement.ts"
@@ -35,7 +36,7 @@ export interface StreamFlusherParts {
   seams: Seams
   events: Events
   diskBlock: DiskBlock
-  headers: () => Record<string, string>
+  headers: () => unknown
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
   changed: () => void
@@ -173,7 +174,7 @@ export class StreamFlusher {
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
   #headers(stream: StreamRow): Record<string, string> | undefined {
     try {
-      return this.parts.headers()
+      return headersFrom(this.parts.headers())
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       const next: Next = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }
