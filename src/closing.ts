@@ -8,13 +8,13 @@ export interface CloseOptions {
   flush_ms?: number
 }
 
-/** @throws SturdyError `invalid_argument` */
-export function flushMsOf(options: CloseOptions | null | undefined): number {
+/** The budget; or `invalid_argument`, as a value: `close` always answers with a promise. */
+export function flushMsOf(options: CloseOptions | null | undefined): number | SturdyError {
   const misshapen = options == null ? undefined : shapeProblem(options, ["flush_ms"])
-  if (misshapen) throw wrong(`close: the object ${misshapen}`)
+  if (misshapen) return wrong(`close: the object ${misshapen}`)
   const flush_ms: unknown = options?.flush_ms ?? limit.close_flush_ms
   if (typeof flush_ms === "number" && flush_ms >= 0) return flush_ms
-  throw wrong(
+  return wrong(
     `close: flush_ms must be a number from 0 on, got ${typeof flush_ms === "number" ? flush_ms : kindOf(flush_ms)}`,
   )
 }

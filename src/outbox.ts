@@ -228,13 +228,12 @@ export class Outbox implements AsyncDisposable {
   /**
    * Flushes for at most `flush_ms` (not while paused), then closes. What is left is sent by the next process. Idempotent;
    * safe during a flush: a POST on its way is given up, and its ops are answered as duplicates later. However it ends,
-   * nothing runs any longer and the file is free to be opened again; only with `invalid_argument` nothing was closed.
-   *
-   * @throws SturdyError `invalid_argument`, and faults of the storage.
+   * nothing runs any longer and the file is free to be opened again; only with `invalid_argument` it stays open.
    */
-  async close(options: CloseOptions | null = {}): Promise<void> {
-    const flush_ms = flushMsOf(options)
-    this.#closing ??= this.#close(flush_ms)
+  close(options: CloseOptions | null = {}): Promise<void> {
+    const told = flushMsOf(options)
+    if (told instanceof SturdyError) return Promise.reject(told)
+    this.#closing ??= this.#close(told)
     return this.#closing
   }
 
