@@ -167,8 +167,10 @@ export class Flusher {
     try {
       if (!this.lease.renew(term)) return this.#lost()
     } catch (error) {
-      // A late renewal is no loss: the term is checked in every transaction that matters. A lock held elsewhere is no news.
-      if (!(error instanceof SturdyError && error.code === "busy")) this.#report(error)
+      // A late renewal is no loss: the term is checked in every transaction that matters. A lock held elsewhere is no
+      // news, a disk that stays full is told once, as a block.
+      if (!(error instanceof SturdyError && (error.code === "busy" || this.parts.diskBlock.met(error))))
+        this.#report(error)
       return this.#scheduleRenewal(Math.floor(Math.min(limit.poll_ms, this.lease.lease_ms / 6)))
     }
     this.#scheduleRenewal()
@@ -189,7 +191,7 @@ export class Flusher {
     try {
       this.lease.release(term)
     } catch (error) {
-      this.#report(error)
+      if (!(error instanceof SturdyError && this.parts.diskBlock.met(error))) this.#report(error)
     }
     this.parts.events.emit("lease", { held: false, term })
   }

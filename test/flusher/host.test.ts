@@ -22,6 +22,8 @@ async function rollbackJournalBox() {
       other.run("rollback")
     },
     async [Symbol.asyncDispose]() {
+      // Whether a look or a settlement met the lock.
+      for (const code of box.takeFaultCodes()) expect(code).toBe("busy")
       await box[Symbol.asyncDispose]()
       database.close()
     },

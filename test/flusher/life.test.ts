@@ -368,6 +368,7 @@ test("after a bug stopped the flusher, whoever waited and whoever asks later is 
   const told = await box.run(Promise.all([...waiting, ...later]), 5_000)
   expect(told.map(({ code }) => code)).toEqual(Array(4).fill("flusher_stopped"))
   for (const { cause } of told) expect(cause).toBe(bug)
+  expect(box.takeFaults()).toEqual([bug])
 })
 
 describe.if(process.platform === "linux")("when the outbox file was deleted", () => {
