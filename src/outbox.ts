@@ -132,7 +132,7 @@ export class Outbox implements AsyncDisposable {
     const stream =
       typeof to === "string"
         ? this.#opened(streamAt(this.#parts.streams, this.#seams.random, to, name!, create))
-        : this.stream(name ?? to.share_id, to, create ? { create } : {})
+        : this.stream(name ?? to.share_id, to, create === undefined ? {} : { create })
     return stubOf<Api>((method, args) => stream.record({ method, args, wantResult: true }))
   }
 

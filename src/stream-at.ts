@@ -17,7 +17,7 @@ export function streamAt(
   create: Stubbing["create"],
 ): StreamRow {
   const ref = newRef(service, random)
-  checkRef(name, ref, create ? { create } : {})
+  checkRef(name, ref, create === undefined ? {} : { create })
   const known = stored(streams, service, name)
   if (known) return known
   if (!create)

@@ -445,6 +445,72 @@ describe("in the host's own database", () => {
   })
 })
 
+describe("a stub at a service's URL", () => {
+  const service = "http://share.example/rpc/share"
+  const options = { name: "notes", create: { session_id: "my notes" } }
+  const open = () => openBox({ service: { methods } })
+
+  test("is the same line at every run: the share is created once, and what was pending goes on", async () => {
+    await using box = await open()
+    for (const title of ["first run", "second run"]) {
+      const outbox = box.open()
+      const note = outbox.stub<NotesApi>(service, options).create({ title })
+      expect(await box.run(outbox.result(note))).toMatchObject({ title })
+      expect(outbox.streams()).toHaveLength(1)
+      await box.close(outbox)
+    }
+    expect(box.sent.flatMap(({ calls }) => calls).filter((call) => call === "createShare")).toHaveLength(1)
+    expect(box.row("notes")).toMatchObject({ post_count: 2, service })
+  })
+
+  test("two that open it at once have one stream: the second finds what the first has created", async () => {
+    await using box = await open()
+    const [one, two] = [box.open(), box.openBeside()]
+    one.pause()
+    const [left, right] = [one, two].map((outbox) => outbox.stub<NotesApi>(service, options))
+    left!.create({ title: "left" })
+    right!.create({ title: "right" })
+    expect(two.stream("notes").status().pending).toBe(2)
+  })
+
+  test("of a stream whose secret was changed takes the stored one", async () => {
+    await using box = await open()
+    const outbox = box.open()
+    outbox.stub<NotesApi>(service, options)
+    outbox.stream("notes").unblock({ secret: "another_secret_0123456789" })
+    outbox.stub<NotesApi>(service, options)
+    expect(box.row("notes").secret).toBe("another_secret_0123456789")
+  })
+
+  test("refuses a stream of that name at another service, and says what to do", async () => {
+    await using box = await open()
+    const outbox = box.open()
+    outbox.stub<NotesApi>(service, options)
+    const error = errorOf(() => outbox.stub<NotesApi>("http://other.example/rpc/share", options))
+    expect([error.code, error.message.includes(service)]).toEqual(["stream_conflict", true])
+    expect(error.hint).toContain("unblock({ service })")
+  })
+
+  test("refuses a URL that is none, no name, and no create for a stream that is not there, and writes nothing", async () => {
+    await using box = await open()
+    const outbox = box.open()
+    const calls = [
+      () => outbox.stub("notes", options),
+      () => outbox.stub("http://a:s3cr3t@x.example", options),
+      () => outbox.stub(service, { create: options.create } as never),
+      () => outbox.stub(service, { ...options, name: "" }),
+      () => outbox.stub(service, { name: "notes" }),
+      () => outbox.stub(service, { ...options, session_id: "x" } as never),
+    ]
+    for (const error of calls.map((call) => errorOf(call)))
+      expect([error.code, error.message.includes("s3cr3t")]).toEqual(["invalid_argument", false])
+    expect(outbox.streams()).toEqual([])
+    outbox.stub(service, options)
+    outbox.stub(service, { name: "notes" })
+    expect(outbox.streams()).toHaveLength(1)
+  })
+})
+
 test("a SturdyError has a code of the closed set, and a hint", async () => {
   await using it = await openNotes()
   const error = errorOf(() => it.outbox.stream("nobody"))
