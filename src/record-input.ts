@@ -53,7 +53,7 @@ const fields: readonly (keyof RecordInput extends Checked ? Checked : never)[] =
   ...others,
 ]
 
-/** The hot path: nothing is built for an input that is as it should be. @throws SturdyError `invalid_argument` */
+/** @throws SturdyError `invalid_argument` */
 export function checkInput(input: RecordInput): void {
   const misshapen = shapeProblem(input, fields)
   if (misshapen) throw invalidInput(`the input of record ${misshapen}`)

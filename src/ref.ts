@@ -39,12 +39,24 @@ export function checkRef(name: string, ref: SturdyRef, options: Pick<Stubbing, "
   if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
   const unknown = shapeProblem(options, ["create"])
   if (unknown) throw wrong(`the options: the object ${unknown}`)
-  const { create } = options
-  if (create === undefined) return
+  checkCreate(name, options.create)
+}
+
+function checkCreate(name: string, create: Stubbing["create"]): void {
+  const problem = create === undefined ? undefined : createProblem(create)
+  if (problem)
+    throw new SturdyError(
+      "invalid_argument",
+      `stream ${name}: create${problem}`,
+      "It is { session_id: a name of the host's }.",
+    )
+}
+
+function createProblem(create: { session_id: string }): string | undefined {
   const misshapen = shapeProblem(create, ["session_id"])
-  if (misshapen) throw wrong(`create ${misshapen}`)
+  if (misshapen) return ` ${misshapen}`
   const problem = nameProblem(create.session_id)
-  if (problem) throw wrong(`create.session_id ${problem}`)
+  return problem && `.session_id ${problem}`
 }
 
 /** @throws SturdyError `invalid_argument` */
@@ -74,6 +86,8 @@ export function checkStubbing(to: unknown, options: Stubbing): void {
   const unfit = serviceProblem(to)
   if (unfit) throw wrong(typeof to === "string" ? unfit : `its first argument is neither a ref nor a URL`)
   if (options.name === undefined) throw wrong("a service is given without a name, by which the stream is found again")
+  checkName(options.name)
+  checkCreate(options.name, options.create)
 }
 
 function serviceProblem(service: unknown): string | undefined {

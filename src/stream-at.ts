@@ -1,13 +1,14 @@
 /** The stream of a name at a service: the same one at every run of a program, by nothing but what stands in its text. */
 import { SturdyError } from "./intent/error.ts"
 import type { Random } from "./intent/seam.ts"
-import { checkRef, newRef, type Stubbing } from "./ref.ts"
+import { newRef, type Stubbing } from "./ref.ts"
 import type { StreamRow, Streams } from "./store/stream.ts"
 
 /**
- * As stored, or created with a fresh ref. Of several processes that are first at once, one creates it for all.
+ * As stored, or created with a fresh ref. Of several processes that are first at once, one creates it for all. What is
+ * passed was checked.
  *
- * @throws SturdyError `stream_conflict` if it is at another service, `invalid_argument`.
+ * @throws SturdyError `stream_conflict` if it is at another service, `invalid_argument` without `create` for a new one.
  */
 export function streamAt(
   streams: Streams,
@@ -16,8 +17,6 @@ export function streamAt(
   name: string,
   create: Stubbing["create"],
 ): StreamRow {
-  const ref = newRef(service, random)
-  checkRef(name, ref, create === undefined ? {} : { create })
   const known = stored(streams, service, name)
   if (known) return known
   if (!create)
@@ -27,7 +26,7 @@ export function streamAt(
       "Pass create: { session_id }, or the ref of a share that is there.",
     )
   try {
-    return streams.open(name, ref, create.session_id)
+    return streams.open(name, newRef(service, random), create.session_id)
   } catch (error) {
     const raced = error instanceof SturdyError && error.code === "stream_conflict" && stored(streams, service, name)
     if (raced) return raced

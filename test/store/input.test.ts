@@ -184,6 +184,12 @@ describe("outbox.unit refuses", () => {
     expect([errorOf(() => box.outbox.unit(body)).code, box.untouched()]).toEqual(["invalid_argument", true])
   })
 
+  test("a body that is no function", async () => {
+    await using box = await inputBox()
+    const codes = [undefined, null, "s3cr3t", {}].map((body) => errorOf(() => box.outbox.unit(anything(body))).code)
+    expect([new Set(codes), box.untouched()]).toEqual([new Set(["invalid_argument" as const]), true])
+  })
+
   test("calls on two streams", async () => {
     await using box = await inputBox()
     const other = box.outbox.stream("other", { ...ref, share_id: "share_of_the_test_1" })
