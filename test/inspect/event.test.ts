@@ -85,7 +85,7 @@ test("a listener whose promise is rejected is told as fault, and the host lives 
   await using box = await openBox(half)
   const outbox = box.open()
   outbox.on("recorded", async () => {
-    await null
+    await Promise.resolve()
     throw new Error("later")
   })
   // Of this one nobody hears: it would be told to itself.

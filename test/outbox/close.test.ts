@@ -153,7 +153,7 @@ test("steps are done in order, each whatever the others throw", async () => {
   const done: number[] = []
   const step = (n: number) => async () => {
     done.push(n)
-    await null
+    await Promise.resolve()
     if (n > 1) throw new Error(String(n))
   }
   expect(await doEach([step(1), step(2), step(3)]).catch((error: Error) => error.message)).toBe("2")
