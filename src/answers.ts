@@ -16,6 +16,9 @@ export interface FlushReport {
   blocked: { stream: string; reason: string; message: string }[]
 }
 
+/** Beyond it setTimeout fires at once; 24 days are as long as it takes. */
+const timeout_ms_max = 2 ** 31 - 1
+
 export class Answers {
   readonly #waiting: Waiting
   /** Streams as one look at all who wait found them: thousands may wait on one. */
@@ -79,7 +82,7 @@ export class Answers {
   }
 
   /** The report on all that is recorded by now. */
-  flush(): Promise<FlushReport> {
+  async flush(): Promise<FlushReport> {
     const targets = flushTargets(this.streams)
     return this.#waiting.until(() => flushReport(this.streams, targets, this.diskBlock))
   }
@@ -87,13 +90,14 @@ export class Answers {
   /** The same, as far as `limit_ms` goes: resolves when it is there, or will not be in time. */
   async flushFor(limit_ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = this.clock.timer(limit_ms, resolve, true)
+    // Who waits holds the process: without a timer too.
+    const timer = limit_ms <= timeout_ms_max ? this.clock.timer(limit_ms, resolve, true) : undefined
     this.flush().then(
       () => resolve(),
       () => resolve(),
     )
     await promise
-    timer.cancel()
+    timer?.cancel()
   }
 }
 

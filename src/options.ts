@@ -1,16 +1,26 @@
 /** What a host may choose when it opens an outbox; the defaults are those of intent/limit.ts. */
 import type { BackoffBounds } from "./intent/backoff.ts"
+import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
+import { kindOf, shapeProblem } from "./intent/shape.ts"
 import type { Damaged } from "./store/database.ts"
 import type { ResyncReason } from "./store/resync.ts"
 import type { Stream } from "./stream.ts"
 import type { Transport } from "./wire/transport.ts"
 
 export interface OutboxOptions {
-  /** Headers of every attempt, e.g. a gateway's key. Called once per attempt. */
+  /**
+   * Headers of every attempt, e.g. a gateway's key. Called once per attempt, synchronously; `{}` for none. Anything but a
+   * plain object of texts (nothing, a promise, a `Headers`), and what it throws, is a failed attempt, `headers_fault`:
+   * nothing is sent without them, and it is called again after the backoff.
+   */
   headers?: () => Record<string, string>
-  /** Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. @default 1 GiB */
+  /**
+   * Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. An integer from 256 KiB.
+   *
+   * @default 1 GiB
+   */
   outboxBytesMax?: number
   /**
    * What to do with an outbox file of its own that is damaged. `refuse`: throw `database_corrupt`, the bytes stay as they
@@ -21,12 +31,16 @@ export interface OutboxOptions {
    * @default "refuse"
    */
   damaged?: Damaged
-  /** How long the first op of a batch waits for others, in ms. @default 50 */
+  /** How long the first op of a batch waits for others, in ms: an integer up to an hour. @default 50 */
   lingerMs?: number
-  /** Bounds of the backoff, in ms. @default 500 and 60,000 */
+  /** Bounds of the backoff, in ms: integers from 1 to a day, the lower one first. @default 500 and 60,000 */
   retryDelayMsMin?: number
   retryDelayMsMax?: number
-  /** How long another process waits for one that died on another host, in ms. @default 10,000 */
+  /**
+   * How long another process waits for one that died on another host, in ms: an integer from 100 to 10 minutes.
+   *
+   * @default 10,000
+   */
   leaseMs?: number
   /**
    * Called when the host must record its state again: the service lost what is no longer kept here (`server_reset`; the
@@ -42,4 +56,66 @@ export interface OutboxOptions {
 
 export function backoffOf({ retryDelayMsMin, retryDelayMsMax }: OutboxOptions): BackoffBounds {
   return { min_ms: retryDelayMsMin ?? limit.retry_delay_ms_min, max_ms: retryDelayMsMax ?? limit.retry_delay_ms_max }
+}
+
+/** Why the value is not taken; undefined if it is. */
+type Check = (value: unknown) => string | undefined
+
+const checks: Record<keyof OutboxOptions, Check> = {
+  headers: aFunction,
+  outboxBytesMax: anInteger(256 * 1024, Number.MAX_SAFE_INTEGER),
+  damaged: (value) =>
+    value === "refuse" || value === "quarantine" ? undefined : 'must be "refuse" (the default) or "quarantine"',
+  lingerMs: anInteger(0, 3_600_000),
+  retryDelayMsMin: anInteger(1, 24 * 3_600_000),
+  retryDelayMsMax: anInteger(1, 24 * 3_600_000),
+  // A third of it is the time between two renewals, each a write; a clock that is turned by hand is no reason for more.
+  leaseMs: anInteger(100, 600_000),
+  resync: aFunction,
+  transport: aFunction,
+  seams: seamsProblem,
+}
+
+/** @throws SturdyError `invalid_argument`, naming the option. */
+export function checkOptions(options: OutboxOptions): void {
+  const misshapen = shapeProblem(options, Object.keys(checks))
+  if (misshapen) throw wrong(`the options of openOutbox: the object ${misshapen}`)
+  for (const [name, check] of Object.entries(checks)) {
+    const value = options[name as keyof OutboxOptions]
+    const problem = value === undefined ? undefined : check(value)
+    if (problem) throw wrong(`option ${name} ${problem}`)
+  }
+  const { min_ms, max_ms } = backoffOf(options)
+  if (min_ms > max_ms) throw wrong(`option retryDelayMsMin is ${min_ms}, above retryDelayMsMax, which is ${max_ms}`)
+}
+
+function wrong(message: string): SturdyError {
+  return new SturdyError("invalid_argument", `${message}; nothing was opened`, "See OutboxOptions.")
+}
+
+function aFunction(value: unknown): string | undefined {
+  return typeof value === "function" ? undefined : `must be a function, got ${kindOf(value)}`
+}
+
+function anInteger(min: number, max: number): Check {
+  return (value) => {
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return
+    return `must be an integer from ${min} to ${max}, got ${typeof value === "number" ? value : kindOf(value)}`
+  }
+}
+
+function seamsProblem(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null) return `must be an object, got ${kindOf(value)}`
+  const { clock, random, crashPoint } = value as Partial<Seams>
+  const parts: Record<string, unknown> = {
+    "clock.now": clock?.now,
+    "clock.monotonic": clock?.monotonic,
+    "clock.timer": clock?.timer,
+    "clock.block": clock?.block,
+    "random.fraction": random?.fraction,
+    "random.bytes": random?.bytes,
+    crashPoint,
+  }
+  const missing = Object.keys(parts).find((name) => typeof parts[name] !== "function")
+  return missing === undefined ? undefined : `lacks ${missing}, a function`
 }

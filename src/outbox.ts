@@ -6,16 +6,18 @@ import type { Seams } from "./intent/seam.ts"
 import { systemSeams } from "./intent/system.ts"
 import { closedError, type FlushReport } from "./answers.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
-import { tellBlocks } from "./flusher/announce.ts"
+import { tellWhatStands } from "./flusher/announce.ts"
+import { doEach, flushMsOf, type CloseOptions } from "./closing.ts"
 import type { OutboxEvent, OutboxEventName, OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
-import type { OutboxOptions } from "./options.ts"
+import { checkOptions, type OutboxOptions } from "./options.ts"
 import { buildParts, type OutboxParts } from "./parts.ts"
-import { checkName, checkRef, checkUnblocking, newRef } from "./ref.ts"
+import { checkName, checkRef, checkStubbing, newRef, type Stubbing } from "./ref.ts"
 import type { StreamRow, SturdyRef } from "./store/stream.ts"
-import { Stream } from "./stream.ts"
-import { unblock, type Unblocking } from "./store/unblock.ts"
+import { Stream, type StreamOwner } from "./stream.ts"
+import { streamAt } from "./stream-at.ts"
+import { streamOwner } from "./stream-owner.ts"
 
 /**
  * Opens an outbox, synchronously: its own file, created 0600 if it is not there, or tables in the host's database. What
@@ -26,6 +28,7 @@ import { unblock, type Unblocking } from "./store/unblock.ts"
  *   is left untouched.
  */
 export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
+  checkOptions(options)
   const seams = options.seams ?? systemSeams
   const open = openDatabase(where, seams, options.damaged)
   try {
@@ -42,9 +45,12 @@ export class Outbox implements AsyncDisposable {
   readonly #open: OpenDatabase
   readonly #seams: Seams
   readonly #parts: OutboxParts
+  readonly #owner: StreamOwner
   readonly #linger_ms: number
   #sinceWake = 0
   #closing: Promise<void> | undefined
+  /** The file is no longer ours to read. */
+  #released = false
 
   /** Use `openOutbox`. */
   constructor(open: OpenDatabase, seams: Seams, options: OutboxOptions) {
@@ -58,9 +64,20 @@ export class Outbox implements AsyncDisposable {
       wakeFor: (ops) => this.#wakeFor(ops),
       wake: () => this.#wake(0),
     })
+    this.#owner = streamOwner({
+      outbox: this,
+      connection,
+      clock: seams.clock,
+      parts: this.#parts,
+      assertOpen: () => this.#assertOpen(),
+      assertReadable: () => {
+        if (this.#released) throw closedError()
+      },
+    })
     this.quarantined = quarantined
     // When who opened it can have begun to listen.
-    seams.clock.timer(0, () => this.#tellWhatStands(), false)
+    const { events, streams } = this.#parts
+    seams.clock.timer(0, () => this.#closing || tellWhatStands(events, streams, quarantined), false)
     this.#wake(0)
   }
 
@@ -73,21 +90,18 @@ export class Outbox implements AsyncDisposable {
   stream(name: string, ref?: SturdyRef, options: { create?: { session_id: string } } = {}): Stream {
     this.#assertOpen()
     checkName(name)
-    if (!ref) {
+    if (ref === undefined) {
       const known = this.findStream(name)
       if (known) return known
       throw new SturdyError("stream_unknown", `there is no stream ${name} in this outbox`, "Pass a ref to create it.")
     }
-    checkRef(name, ref, options.create)
-    const row = this.#parts.streams.open(name, ref, options.create?.session_id)
-    // A fresh ref may be handed out: it is part of what `durable` promises.
-    this.#parts.durability.mark()
-    if (row.session_id !== null && row.granted === 0) this.#wake(this.#linger_ms)
-    return this.#streamOf(row)
+    checkRef(name, ref, options)
+    return this.#opened(this.#parts.streams.open(name, ref, options.create?.session_id))
   }
 
   findStream(name: string): Stream | undefined {
     this.#assertOpen()
+    checkName(name)
     const row = this.#parts.streams.find(name)
     return row && this.#streamOf(row)
   }
@@ -102,9 +116,24 @@ export class Outbox implements AsyncDisposable {
     return newRef(service, this.#seams.random)
   }
 
-  /** The methods of an API as recorded calls, each with its result wanted. The stream's name is the share_id unless given. */
-  stub<Api>(ref: SturdyRef, options: { name?: string; create?: { session_id: string } } = {}): Stub<Api> {
-    const stream = this.stream(options.name ?? ref.share_id, ref, options)
+  /**
+   * The methods of an API as recorded calls, each with its result wanted. With a ref: of its share; the stream's name is
+   * the share_id unless given. With a service's URL: of the stream of this name, as stored at an earlier run, or created
+   * with a fresh ref and share; the same line then serves every run.
+   *
+   * @throws SturdyError `stream_conflict` if the name is that of another share, or of a stream at another service;
+   *   `invalid_argument`, also without `create` for a stream that is not there yet; `busy`, `disk_full`, `closed`.
+   */
+  stub<Api>(service: string, options: Stubbing & { name: string }): Stub<Api>
+  stub<Api>(ref: SturdyRef, options?: Stubbing): Stub<Api>
+  stub<Api>(to: SturdyRef | string, options: Stubbing = {}): Stub<Api> {
+    this.#assertOpen()
+    checkStubbing(to, options)
+    const { name, create } = options
+    const stream =
+      typeof to === "string"
+        ? this.#opened(streamAt(this.#parts.streams, this.#seams.random, to, name!, create))
+        : this.stream(name ?? to.share_id, to, create === undefined ? {} : { create })
     return stubOf<Api>((method, args) => stream.record({ method, args, wantResult: true }))
   }
 
@@ -159,37 +188,53 @@ export class Outbox implements AsyncDisposable {
     return this.#parts.answers.flush()
   }
 
-  /** Resolves when every op recorded until now survives power loss. @throws SturdyError `sync_failed`, `database_unsafe`. */
+  /**
+   * Resolves when every op recorded until now survives power loss.
+   *
+   * @throws SturdyError `sync_failed`, `database_moved`, `database_unsafe`, `closed`
+   */
   async durable(): Promise<void> {
     this.#assertOpen()
     return this.#parts.durability.durable()
   }
 
-  /** Sends nothing until `resume`; recording goes on. */
+  /** Sends nothing until `resume`; recording goes on. @throws SturdyError `closed` */
   pause(): void {
+    this.#assertOpen()
     this.#parts.flusher.pause("host")
   }
 
+  /** @throws SturdyError `closed` */
   resume(): void {
+    this.#assertOpen()
     this.#parts.flusher.resume("host")
   }
 
-  /** Listens; returns the function that stops. */
+  /**
+   * Listens; returns the function that stops. A listener that throws, or whose promise is rejected, is told as `fault`.
+   *
+   * @throws SturdyError `invalid_argument`, `closed`
+   */
   on<Name extends OutboxEventName>(name: Name, listener: (event: OutboxEvents[Name]) => void): () => void {
+    this.#assertOpen()
     return this.#parts.events.on(name, listener)
   }
 
-  /** Hears every event, with its name; returns the function that stops. */
+  /** Hears every event, with its name; returns the function that stops. @throws SturdyError as `on` */
   onAny(observer: (event: OutboxEvent) => void): () => void {
+    this.#assertOpen()
     return this.#parts.events.onAny(observer)
   }
 
   /**
-   * Flushes for at most `flush_ms`, then closes. What is left is sent by the next process. Idempotent; safe during a
-   * flush: a POST on its way is given up, and its ops are answered as duplicates later.
+   * Flushes for at most `flush_ms` (not while paused), then closes. What is left is sent by the next process. Idempotent;
+   * safe during a flush: a POST on its way is given up, and its ops are answered as duplicates later. However it ends,
+   * nothing runs any longer and the file is free to be opened again; only with `invalid_argument` it stays open.
    */
-  close(options: { flush_ms?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.flush_ms ?? limit.close_flush_ms)
+  close(options: CloseOptions | null = {}): Promise<void> {
+    const told = flushMsOf(options)
+    if (told instanceof SturdyError) return Promise.reject(told)
+    this.#closing ??= this.#close(told)
     return this.#closing
   }
 
@@ -197,60 +242,35 @@ export class Outbox implements AsyncDisposable {
     return this.close()
   }
 
-  async #close(flush_ms: number): Promise<void> {
-    if (flush_ms > 0 && this.#parts.streams.withWork().length > 0) {
-      this.#parts.flusher.wake(0)
-      await this.#parts.answers.flushFor(flush_ms)
-    }
-    this.#parts.resyncs?.close()
-    await this.#parts.flusher.stop()
-    this.#parts.answers.end(closedError())
-    this.#parts.checkpoints?.close()
-    try {
-      await this.#parts.durability.close()
-    } finally {
-      this.#open.close()
-    }
+  #close(flush_ms: number): Promise<void> {
+    const { answers, checkpoints, durability, flusher, resyncs } = this.#parts
+    return doEach([
+      () => {
+        if (flush_ms === 0 || flusher.paused) return
+        flusher.wake(0)
+        return answers.flushFor(flush_ms)
+      },
+      () => resyncs?.close(),
+      () => flusher.stop(),
+      () => answers.end(closedError()),
+      () => checkpoints?.close(),
+      () => durability.close(),
+      () => {
+        this.#released = true
+        this.#open.close()
+      },
+    ])
+  }
+
+  #opened(row: StreamRow): Stream {
+    // A fresh ref may be handed out: it is part of what `durable` promises.
+    this.#parts.durability.mark()
+    if (row.session_id !== null && row.granted === 0) this.#wake(this.#linger_ms)
+    return this.#streamOf(row)
   }
 
   #streamOf(row: StreamRow): Stream {
-    return new Stream(row, {
-      outbox: this,
-      streams: this.#parts.streams,
-      ulid: this.#parts.ulid,
-      clock: this.#seams.clock,
-      units: () => {
-        this.#assertOpen()
-        return this.#parts.units
-      },
-      remove: (stream_id) => this.#remove(stream_id),
-      unblock: (stream_id, change) => this.#unblock(stream_id, change),
-      diskBlock: () => this.#parts.diskBlock.current,
-    })
-  }
-
-  #remove(stream_id: number): void {
-    this.#assertOpen()
-    const { streams, durability, events, flusher } = this.#parts
-    const { name, block } = streams.get(stream_id)
-    streams.recordRemoval(stream_id)
-    durability.mark()
-    if (block !== null) events.emit("unblocked", { stream: name, reason: block })
-    flusher.hurry(stream_id)
-  }
-
-  #unblock(stream_id: number, change: Unblocking): boolean {
-    this.#assertOpen()
-    const { streams, events, durability, flusher } = this.#parts
-    const { name, service, time_closed } = streams.get(stream_id)
-    checkUnblocking(name, change)
-    if (time_closed !== null)
-      throw new SturdyError("stream_closed", `stream ${name}: its share was removed`, "Share again under a new name.")
-    const reason = unblock(this.#open.connection, streams, stream_id, change)
-    durability.mark()
-    if (reason !== undefined) events.emit("unblocked", { stream: name, reason })
-    flusher.hurry(stream_id, change.service !== undefined && change.service !== service)
-    return reason !== undefined
+    return new Stream(row, this.#owner)
   }
 
   #wakeFor(ops: number): void {
@@ -262,14 +282,6 @@ export class Outbox implements AsyncDisposable {
     if (this.#closing) return
     if (delay_ms === 0) this.#sinceWake = 0
     this.#parts.flusher.wake(delay_ms)
-  }
-
-  /** What an earlier process, or the opening itself, left to be known. */
-  #tellWhatStands(): void {
-    if (this.#closing) return
-    const { events, streams } = this.#parts
-    if (this.quarantined) events.emit("quarantined", this.quarantined)
-    if (events.has("blocked")) tellBlocks(events, streams)
   }
 
   #changed(): void {

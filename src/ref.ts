@@ -2,17 +2,33 @@
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Random } from "./intent/seam.ts"
+import { shapeProblem } from "./intent/shape.ts"
 import { isId, randomId } from "./intent/ulid.ts"
 import type { SturdyRef } from "./store/stream.ts"
 import type { Unblocking } from "./store/unblock.ts"
 
-/** A ref for a share that is not there yet: nobody else can know its id or its secret. */
+/** Which stream a stub records to. */
+export interface Stubbing {
+  /** @default the share_id of the ref */
+  name?: string
+  /** This outbox creates the share too, in the first POST. */
+  create?: { session_id: string }
+}
+
+/**
+ * A ref for a share that is not there yet: nobody else can know its id or its secret.
+ *
+ * @throws SturdyError `invalid_argument`
+ */
 export function newRef(service: string, random: Random): SturdyRef {
+  const unfit = serviceProblem(service)
+  if (unfit)
+    throw new SturdyError("invalid_argument", `newRef: ${unfit}`, 'For example "https://notes.example.com/rpc/share".')
   return { service, share_id: randomId(random, 128), secret: randomId(random, 256) }
 }
 
 /** @throws SturdyError `invalid_argument` */
-export function checkRef(name: string, ref: SturdyRef, create: { session_id: string } | undefined): void {
+export function checkRef(name: string, ref: SturdyRef, options: Pick<Stubbing, "create">): void {
   checkName(name)
   const wrong = (what: string) =>
     new SturdyError("invalid_argument", `stream ${name}: ${what}`, "A ref is { service, share_id, secret }.")
@@ -21,18 +37,57 @@ export function checkRef(name: string, ref: SturdyRef, create: { session_id: str
   if (unfit) throw wrong(unfit)
   if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
   if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
-  const problem = create && nameProblem(create.session_id)
-  if (problem) throw wrong(`create.session_id ${problem}`)
+  const unknown = shapeProblem(options, ["create"])
+  if (unknown) throw wrong(`the options: the object ${unknown}`)
+  checkCreate(name, options.create)
+}
+
+function checkCreate(name: string, create: Stubbing["create"]): void {
+  const problem = create === undefined ? undefined : createProblem(create)
+  if (problem)
+    throw new SturdyError(
+      "invalid_argument",
+      `stream ${name}: create${problem}`,
+      "It is { session_id: a name of the host's }.",
+    )
+}
+
+function createProblem(create: { session_id: string }): string | undefined {
+  const misshapen = shapeProblem(create, ["session_id"])
+  if (misshapen) return ` ${misshapen}`
+  const problem = nameProblem(create.session_id)
+  return problem && `.session_id ${problem}`
 }
 
 /** @throws SturdyError `invalid_argument` */
-export function checkUnblocking(name: string, { secret, service, acceptServer }: Unblocking): void {
+export function checkUnblocking(name: string, change: Unblocking): void {
   const wrong = (what: string) =>
     new SturdyError("invalid_argument", `unblock stream ${name}: ${what}`, "See Unblocking; nothing was changed.")
+  const misshapen = shapeProblem(change, ["secret", "service", "acceptServer"])
+  if (misshapen) throw wrong(`the change ${misshapen}`)
+  const { secret, service, acceptServer } = change
   if (secret !== undefined && !isId(secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
   const unfit = service === undefined ? undefined : serviceProblem(service)
   if (unfit) throw wrong(unfit)
   if (acceptServer !== undefined && typeof acceptServer !== "boolean") throw wrong("acceptServer must be a boolean")
+}
+
+/** @throws SturdyError `invalid_argument` */
+export function checkStubbing(to: unknown, options: Stubbing): void {
+  const wrong = (what: string) =>
+    new SturdyError(
+      "invalid_argument",
+      `stub: ${what}; nothing was written`,
+      "stub(ref, { name?, create? }), or stub(service, { name, create }).",
+    )
+  const misshapen = shapeProblem(options, ["name", "create"])
+  if (misshapen) throw wrong(`the options: the object ${misshapen}`)
+  if (typeof to === "object" && to !== null) return
+  const unfit = serviceProblem(to)
+  if (unfit) throw wrong(typeof to === "string" ? unfit : `its first argument is neither a ref nor a URL`)
+  if (options.name === undefined) throw wrong("a service is given without a name, by which the stream is found again")
+  checkName(options.name)
+  checkCreate(options.name, options.create)
 }
 
 function serviceProblem(service: unknown): string | undefined {

@@ -1,6 +1,5 @@
 /** One stream as the host holds it: record ops, remove the share, see how it stands. */
 import { encodeArgs } from "./intent/codec.ts"
-import { SturdyError } from "./intent/error.ts"
 import type { Reference } from "./intent/reference.ts"
 import * as limit from "./intent/limit.ts"
 import { hintOf, type Block } from "./flusher/block.ts"
@@ -10,49 +9,16 @@ import type { Retried } from "./store/dead-letter.ts"
 import type { NewOp } from "./store/new-op.ts"
 import type { Unblocking } from "./store/unblock.ts"
 import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
-import { nameProblem } from "./ref.ts"
+import { checkInput, checkPage, invalidInput, type RecordInput } from "./record-input.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
 import type { Units } from "./units.ts"
 
-/**
- * One call to record. An adapter that turns events into ops keeps no state of its own: what it needs to know of earlier
- * events it asks for with `captureId`, `dependsOnKeys`, `onlyIfChanged`, `endsKeys` and `stale`, which are decided in the
- * recording transaction (ARCHITECTURE.md, "Recording events").
- */
-export interface RecordInput {
-  method: string
-  args: readonly unknown[]
-  /** Call the method on the result of an earlier op, or on a property of it. The service may not support it yet. */
-  target?: Intent
-  /**
-   * Names what the op is a state of. The last op with the same key is replaced by this one if it was not sent yet,
-   * nothing depends on it, and neither is one of several ops of a unit.
-   */
-  key?: string
-  /** Identity of the host's event: recorded once per stream, whatever happens; the same again returns the first op. */
-  captureId?: string
-  /** Ops that must be decided before this one; those whose results are arguments are added. */
-  dependsOn?: readonly (Intent | string)[]
-  /** Depend on the first op of each of these keys, of those recorded with `onlyIfChanged`, where there is one. */
-  dependsOnKeys?: readonly string[]
-  /** Remember this op as the latest of its key, and record nothing if it says the same as the latest before it. */
-  onlyIfChanged?: boolean
-  /** Keys beginning with this are over and forgotten, e.g. `message/7/`: what comes under them next is changed, and first. */
-  endsKeys?: string
-  /** Record nothing, note the captureId: the event came late, newer state of the key is recorded already. */
-  stale?: boolean
-  /** Bring the result back, for `outbox.result`. */
-  wantResult?: boolean
-  /** Version of the app's payload. @default 1 */
-  schemaVersion?: number
-  actorId?: string
-}
-
 /** What a stream needs of its outbox. */
 export interface StreamOwner {
   readonly outbox: object
-  readonly streams: Streams
+  /** Throws once the file is closed. */
+  streams(): Streams
   readonly ulid: UlidFactory
   readonly clock: Clock
   /** Where ops are written; throws once the outbox is closed. */
@@ -116,9 +82,11 @@ export class Stream {
     const { text, references: inArgs } = encodeArgs(input.args, this.#referenceOf)
     const target = input.target && this.#reference(input.target, "target")
     const references = target ? [...new Set([target.op_id, ...inArgs])] : inArgs
-    const depends_on = [...new Set([...references, ...(input.dependsOn ?? []).map((on) => this.#dependency(on))])]
+    const depends_on = [
+      ...new Set([...references, ...(input.dependsOn ?? []).map((on, index) => this.#dependency(on, index))]),
+    ]
     if (depends_on.length > limit.depends_on_max)
-      throw invalid(`an op depends on at most ${limit.depends_on_max} others, this one on ${depends_on.length}`)
+      throw invalidInput(`an op depends on at most ${limit.depends_on_max} others, this one on ${depends_on.length}`)
     const op: NewOp = {
       op_id: this.#owner.ulid(),
       ...(target && { target: [target.op_id, ...target.path] as [string, ...(string | number)[]] }),
@@ -152,7 +120,9 @@ export class Stream {
 
   /**
    * Records that the share is to be removed: the stream's last intent. It overtakes what is pending, which becomes
-   * `discarded` when the service has answered. Safe to repeat.
+   * `discarded` when the service has answered. Safe to repeat. Refused inside a unit, which could not undo it.
+   *
+   * @throws SturdyError `invalid_argument`, `busy`, `disk_full`, `storage_fault`, `database_moved`, `closed`
    */
   remove(): void {
     this.#owner.remove(this.#stream_id)
@@ -206,6 +176,7 @@ export class Stream {
     return this.#owner.units().discard(this.#stream_id, op_id)
   }
 
+  /** @throws SturdyError `busy`, `storage_fault`, `closed` */
   status(): StreamStatus {
     const row = this.#row
     return {
@@ -213,8 +184,8 @@ export class Stream {
       service: row.service,
       share_id: row.share_id,
       url: row.url ?? undefined,
-      recorded: localSeq(this.#owner.streams.lastSeq(row)),
-      pending: this.#owner.streams.pendingCount(row),
+      recorded: localSeq(this.#owner.streams().lastSeq(row)),
+      pending: this.#owner.streams().pendingCount(row),
       dead: row.dead_count,
       posts: row.post_count,
       batches: row.batch_count,
@@ -224,21 +195,17 @@ export class Stream {
   }
 
   get #row(): StreamRow {
-    return this.#owner.streams.get(this.#stream_id)
+    return this.#owner.streams().get(this.#stream_id)
   }
 
-  #reference(intent: Intent, name: string): Reference {
+  #reference(intent: Intent | string, name: string): Reference {
     const reference = typeof intent === "object" && intent !== null ? this.#referenceOf(intent) : undefined
-    if (!reference) throw invalid(`${name}: not an Intent`)
+    if (!reference) throw invalidInput(`${name} is no ${name === "target" ? "Intent" : "Intent and no op_id"}`)
     return reference
   }
 
-  #dependency(on: Intent | string): string {
-    if (typeof on === "string") {
-      if (isUlid(on)) return on
-      throw invalid(`dependsOn: ${JSON.stringify(on)} is not an op_id`)
-    }
-    return this.#reference(on, "dependsOn").op_id
+  #dependency(on: Intent | string, index: number): string {
+    return isUlid(on) ? on : this.#reference(on, `dependsOn[${index}]`).op_id
   }
 }
 
@@ -252,39 +219,4 @@ function blockOf(row: StreamRow, disk: Block | undefined): StreamBlock | undefin
     since: time_blocked ?? undefined,
     next_probe_at: next_attempt_at ?? undefined,
   }
-}
-
-function checkInput(input: RecordInput): void {
-  if (typeof input?.method !== "string" || input.method === "") throw invalid("method must be a name")
-  if (!Array.isArray(input.args)) throw invalid("args must be an array: the arguments of the call")
-  for (const [name, text] of Object.entries({
-    method: input.method,
-    key: input.key,
-    captureId: input.captureId,
-    actorId: input.actorId,
-    endsKeys: input.endsKeys,
-  })) {
-    const problem = text === undefined ? undefined : nameProblem(text)
-    if (problem) throw invalid(`${name} ${problem}`)
-  }
-  for (const key of input.dependsOnKeys ?? []) {
-    const problem = nameProblem(key)
-    if (problem) throw invalid(`a key in dependsOnKeys ${problem}`)
-  }
-  const version = input.schemaVersion ?? 1
-  if (!Number.isSafeInteger(version) || version < 1)
-    throw invalid(`schemaVersion must be a positive integer, got ${version}`)
-  if (input.onlyIfChanged && input.key === undefined) throw invalid("onlyIfChanged needs a key")
-}
-
-function checkPage(page: DeadLetterPage): void {
-  if (typeof page !== "object" || page === null) throw invalid("a page is { after, limit, args }, each optional")
-  const { after = 0, limit = 1 } = page
-  if (!Number.isSafeInteger(after) || after < 0) throw invalid(`after must be a seq, or 0, got ${after}`)
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000)
-    throw invalid(`limit must be from 1 to 1,000, got ${limit}`)
-}
-
-function invalid(message: string): SturdyError {
-  return new SturdyError("invalid_argument", message, "See RecordInput; nothing was written.")
 }

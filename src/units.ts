@@ -2,6 +2,7 @@
 import { SturdyError } from "./intent/error.ts"
 import type { DiskBlock } from "./flusher/disk-block.ts"
 import type { Events } from "./inspect/event.ts"
+import { kindOf } from "./intent/shape.ts"
 import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
 import type { Bookmark } from "./store/capture.ts"
@@ -40,6 +41,11 @@ export class Units {
     this.deadLetters = new DeadLetters(parts.recorder, parts.streams, parts.knowledge)
   }
 
+  /** The body of a unit runs. */
+  get running(): boolean {
+    return this.#open !== undefined
+  }
+
   /** Records a dead letter again. At once, also while a unit is open: its ops are units of their own. */
   retry(stream_id: number, op_id: string): Retried[] {
     const { retried, ops } = this.#onDisk(() => this.deadLetters.retry(stream_id, op_id))
@@ -69,6 +75,12 @@ export class Units {
 
   /** Runs the body and writes what it recorded; an inner unit joins the outer one. */
   run<T>(body: () => T, bookmark: Bookmark | undefined): T {
+    if (typeof body !== "function")
+      throw new SturdyError(
+        "invalid_argument",
+        `the body of a unit must be a function, got ${kindOf(body)}; nothing was written`,
+        "For example outbox.unit(() => notes.rename(id, title)).",
+      )
     const outer = this.#open
     if (outer && bookmark)
       throw new SturdyError(

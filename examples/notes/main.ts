@@ -9,8 +9,8 @@ const folder = mkdtempSync(join(tmpdir(), "notes-"))
 await using service = serveNotes(join(folder, "service.db"))
 
 await using outbox = openOutbox(join(folder, "notes.db"))
-const ref = outbox.newRef(`${service.url}/rpc/share`)
-const notes = outbox.stub<NotesApi>(ref, { create: { session_id: "my notes" } })
+// The same at every run: the stream of this name is created once, with a fresh share, and found again after.
+const notes = outbox.stub<NotesApi>(`${service.url}/rpc/share`, { name: "notes", create: { session_id: "my notes" } })
 
 const note = notes.create({ title: "Plan" })
 notes.addTag(note.id, "work")

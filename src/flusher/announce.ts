@@ -1,13 +1,19 @@
 /** Tells the host what was settled, after it was written. */
-import type { Events } from "../inspect/event.ts"
+import type { Events, OutboxEvents } from "../inspect/event.ts"
 import { SturdyError } from "../intent/error.ts"
 import type { StreamRow, Streams } from "../store/stream.ts"
 import { hintOf, isBlockReason } from "./block.ts"
 import type { AttemptFault } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
 
-/** Says again what stands since an earlier process: a host that begins to listen has not heard it. */
-export function tellBlocks(events: Events, streams: Streams): void {
+/** What an earlier process, or the opening itself, left to be known: a host that begins to listen has not heard it. */
+export function tellWhatStands(
+  events: Events,
+  streams: Streams,
+  quarantined: OutboxEvents["quarantined"] | undefined,
+): void {
+  if (quarantined) events.emit("quarantined", quarantined)
+  if (!events.has("blocked")) return
   try {
     for (const { name, block, block_message } of streams.all())
       if (block !== null && isBlockReason(block))

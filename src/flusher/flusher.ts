@@ -58,6 +58,10 @@ export class Flusher {
     this.wake(0)
   }
 
+  get paused(): boolean {
+    return this.#paused.size > 0
+  }
+
   pause(reason: string): void {
     this.#paused.add(reason)
     this.#stopStreams()
@@ -208,7 +212,7 @@ export class Flusher {
       this.parts.changed()
       return this.wake(limit.poll_ms)
     }
-    this.#report(error)
+    this.#reportUnlessKnown(error)
     if (error instanceof SturdyError && error.retriable) return this.wake(limit.poll_ms)
     if (error instanceof SturdyError) {
       this.parts.failed(error)

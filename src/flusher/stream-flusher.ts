@@ -19,6 +19,7 @@ import { announce } from "./announce.ts"
 import { probeOf } from "./block.ts"
 import { blocked, type AttemptFault, type Next } from "./classify.ts"
 import type { DiskBlock } from "./disk-block.ts"
+import { headersFrom } from "./headers.ts"
 import { overtaken } from "./overtaken.ts"
 import { Pauses } from "./pause.ts"
 import { PostWindow } from "./post-window.ts"
@@ -38,7 +39,7 @@ export interface StreamFlusherParts {
   seams: Seams
   events: Events
   diskBlock: DiskBlock
-  headers: () => Record<string, string>
+  headers: () => unknown
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
   changed: () => void
@@ -196,7 +197,7 @@ export class StreamFlusher {
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
   #headers(stream: StreamRow): Record<string, string> | undefined {
     try {
-      return this.parts.headers()
+      return headersFrom(this.parts.headers())
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       const next: Next = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }
@@ -264,7 +265,6 @@ export class StreamFlusher {
     const cap_ms = askable ? limit.retry_after_ms_max : this.parts.backoff.max_ms
     const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), cap_ms)
     if (left <= 0) return
-    // Which kind of wait it was is not stored: it may be the server's.
     await this.#pauses.take(left, askable)
   }
 
@@ -289,10 +289,8 @@ export class StreamFlusher {
       this.#localFaults += 1
       const fault: AttemptFault = { code: error.code, message: error.message, outcome: "unknown" }
       if (diskBlock.met(error)) changed()
-      else {
-        events.emit("fault", { message: error.message, cause: error })
-        if (!error.retriable) failed(error)
-      }
+      else if (error.code !== "busy") events.emit("fault", { message: error.message, cause: error })
+      if (!error.retriable && !diskBlock.stopsSending) failed(error)
       const again = error.retriable || diskBlock.stopsSending !== undefined
       throw new AttemptFailed(fault, again ? this.#delay(fault, this.#localFaults) : limit.retry_delay_ms_max)
     }

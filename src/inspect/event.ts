@@ -1,8 +1,11 @@
 /**
  * What happens in an outbox, as typed events. The library never logs: a host listens and decides. A listener that
- * throws is told as `fault`: it cannot stop a flush.
+ * throws, or whose promise is rejected, is told as `fault`: it cannot stop a flush.
  */
 import type { Block } from "../flusher/block.ts"
+import { SturdyError } from "../intent/error.ts"
+import { kindOf } from "../intent/shape.ts"
+import { isThenable } from "../intent/thenable.ts"
 import type { ResyncReason } from "../store/resync.ts"
 
 interface Of {
@@ -54,22 +57,48 @@ export type Outcome = "refused" | "not_sent" | "unknown"
 export type OutboxEvent = { [Name in OutboxEventName]: { name: Name } & OutboxEvents[Name] }[OutboxEventName]
 
 export type OutboxEventName = keyof OutboxEvents
+
+const names: Record<OutboxEventName, true> = {
+  recorded: true,
+  superseded: true,
+  sealed: true,
+  sent: true,
+  acked: true,
+  rejected: true,
+  retried: true,
+  discarded: true,
+  failed: true,
+  blocked: true,
+  unblocked: true,
+  twin: true,
+  server_reset: true,
+  resynced: true,
+  drained: true,
+  removed: true,
+  lease: true,
+  quarantined: true,
+  fault: true,
+}
+
 type Listener<Name extends OutboxEventName> = (event: OutboxEvents[Name]) => void
 
 export class Events {
   readonly #listeners = new Map<OutboxEventName, Set<Listener<never>>>()
   readonly #observers = new Set<(event: OutboxEvent) => void>()
 
-  /** Returns the function that stops listening. */
+  /** Returns the function that stops listening. @throws SturdyError `invalid_argument` */
   on<Name extends OutboxEventName>(name: Name, listener: Listener<Name>): () => void {
+    if (!Object.hasOwn(names, name)) throw wrong("on: there is no event of this name")
+    checkListener("on", listener)
     const set = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, set)
     set.add(listener as Listener<never>)
     return () => void set.delete(listener as Listener<never>)
   }
 
-  /** Hears every event. Returns the function that stops. */
+  /** Hears every event. Returns the function that stops. @throws SturdyError `invalid_argument` */
   onAny(observer: (event: OutboxEvent) => void): () => void {
+    checkListener("onAny", observer)
     this.#observers.add(observer)
     return () => void this.#observers.delete(observer)
   }
@@ -83,12 +112,35 @@ export class Events {
     return this.#observers.size > 0 || (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
-  /** What throws in there is the host's own problem: it must neither stop a flush nor end the process. */
-  #tell(name: OutboxEventName, tell: () => void): void {
+  /** What fails in there is the host's own problem: it must neither stop a flush nor end the process. */
+  #tell(name: OutboxEventName, tell: () => unknown): void {
     try {
-      tell()
+      const told = tell()
+      // A listener that is an async function: nobody else hears of it.
+      if (isThenable(told)) Promise.resolve(told as PromiseLike<unknown>).catch((cause) => this.#failed(name, cause))
     } catch (cause) {
-      if (name !== "fault") this.emit("fault", { message: `a listener of "${name}" threw: ${cause}`, cause })
+      this.#failed(name, cause)
     }
   }
+
+  #failed(name: OutboxEventName, cause: unknown): void {
+    if (name !== "fault") this.emit("fault", { message: `a listener of "${name}" threw: ${textOf(cause)}`, cause })
+  }
+}
+
+/** Anything can be thrown, also what has no text. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    return kindOf(thrown)
+  }
+}
+
+function checkListener(method: string, listener: unknown): void {
+  if (typeof listener !== "function") throw wrong(`${method}: the listener must be a function, got ${kindOf(listener)}`)
+}
+
+function wrong(message: string): SturdyError {
+  return new SturdyError("invalid_argument", message, `Events are ${Object.keys(names).join(", ")}.`)
 }

@@ -44,7 +44,7 @@ function effectOf(core: Core, log: OpLog, access: Access, op: WireOp, time: numb
     const values = method.lift(args.values, context)
     const result = method.handle({ ...context, sql: scoped }, ...values)
     if (isThenable(result)) throw new TypeError(`the handler of ${op.method} returned a promise`)
-    const text = serialize(result)
+    const text = textOf(result, op.method)
     if (Buffer.byteLength(text) > core.limits.op_bytes_max)
       throw new Rejection("result_too_large", `the result has more than ${core.limits.op_bytes_max} bytes`)
     // As sent, of the version that the client said: what a later upcast makes of it is not what was recorded.
@@ -52,6 +52,19 @@ function effectOf(core: Core, log: OpLog, access: Access, op: WireOp, time: numb
   } finally {
     scoped.end()
   }
+}
+
+/** capnweb says what it cannot send, not whose it is. */
+function textOf(result: unknown, method: string): string {
+  try {
+    return serialize(result)
+  } catch (cause) {
+    throw new TypeError(`the result of the handler of ${method} cannot be serialized: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function demandDone(log: OpLog, op_id: string): void {

@@ -47,12 +47,13 @@ export interface Core {
  * @throws TypeError if a method is none, or its table of versions is wrong
  */
 export function openCore(options: CoreOptions): Core {
-  checkMethods(options.methods ?? opencodeMethods)
+  const { methods = opencodeMethods } = options
+  checkMethods(methods)
   const seams = options.seams ?? systemSeams
   return {
     sql: options.sql,
     seams,
-    methods: options.methods ?? opencodeMethods,
+    methods,
     limits: grantLimits(options.limits),
     service_id: migrate(options.sql, seams),
     onRemove: options.onRemove ?? (() => {}),

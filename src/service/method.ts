@@ -48,6 +48,8 @@ function lowestVersion({ version, upcasts }: VersionedMethod): number {
 
 /** @throws TypeError which method is wrong, and how */
 export function checkMethods(methods: Methods): void {
+  if (typeof methods !== "object" || methods === null || Array.isArray(methods))
+    throw new TypeError("methods must be an object of handlers, by the name of each")
   for (const [name, method] of Object.entries(methods)) {
     const wrong = typeof method === "function" ? undefined : tableFault(method)
     if (wrong) throw new TypeError(`method ${name}: ${wrong}`)

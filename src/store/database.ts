@@ -123,6 +123,7 @@ function openFile(file: string, seams: Seams): Omit<OpenDatabase, "quarantined">
     return {
       connection,
       close() {
+        // Whatever comes of it: who was told to open it again must be able to.
         openFiles.delete(file)
         db.close()
       },

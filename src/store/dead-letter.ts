@@ -10,6 +10,7 @@ import { assert, SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { WireOp } from "../intent/op.ts"
 import { replaceReferences, type Node } from "../intent/reference.ts"
+import { kindOf } from "../intent/shape.ts"
 import { isUlid, ulidFromBytes } from "../intent/ulid.ts"
 import type { Connection } from "./connection.ts"
 import type { DeadGraph, DeadNode, Decision } from "./dead-graph.ts"
@@ -183,10 +184,11 @@ export class DeadLetters {
   /** @throws SturdyError `invalid_argument`, `dead_letter_unknown`, `dead_letter_decided`, each with what the op is. */
   #undecided(stream: StreamRow, graph: DeadGraph, op_id: string): DeadNode {
     if (!isUlid(op_id))
+      // Not repeated: it may be a whole dead letter, with its arguments.
       throw new SturdyError(
         "invalid_argument",
-        `${JSON.stringify(op_id)} is not an op_id`,
-        "Pass one of deadLetters().",
+        `stream ${stream.name}: ${typeof op_id === "string" ? "the text" : kindOf(op_id)} is not an op_id; nothing was written`,
+        "Pass the op_id of one of deadLetters().",
       )
     const found = this.knowledge.stateOf(stream, op_id)
     if (found?.state !== "dead") throw notDead(stream, op_id, found?.state, () => this.#ownerOf(op_id))

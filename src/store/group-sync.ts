@@ -10,6 +10,7 @@ import { close, fdatasync, fstatSync, openSync, statSync } from "node:fs"
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
+import { movedError } from "./fault.ts"
 
 interface Waiter {
   upto: number
@@ -22,6 +23,7 @@ export type Sync = (fd: number, done: (error: Error | null) => void) => void
 
 export class GroupSync {
   readonly #fd: number
+  readonly #file: string
   readonly #wal: string
   /** Starts above what is synced: ops of an earlier process, killed before its sync, may be asked for again here. */
   #recorded = 1
@@ -45,6 +47,7 @@ export class GroupSync {
         "the connection uses synchronous=OFF: a checkpoint could then overwrite what was never written to disk",
         "Set PRAGMA synchronous to NORMAL or FULL on every connection to this file.",
       )
+    this.#file = file
     this.#wal = `${file}-wal`
     // Holds a read lock on the main file for as long as we are open, so no last close elsewhere deletes the -wal.
     connection.transact("open the -wal", () => {}, limit.record_busy_ms_max)
@@ -66,12 +69,13 @@ export class GroupSync {
    * Resolves when every op recorded before the call survives power loss.
    *
    * @throws SturdyError `sync_failed`, `indeterminate`: the kernel reports a write error once and then calls the pages
-   *   clean, so nothing is ever tried again on this descriptor (Rebello et al., ATC'20).
+   *   clean, so nothing is ever tried again on this descriptor (Rebello et al., ATC'20). `database_moved` while the file
+   *   is not in its place: what was synced is nobody's.
    */
   durable(): Promise<void> {
     if (this.#broken) return Promise.reject(this.#broken)
     const upto = this.#recorded
-    if (upto <= this.#synced) return Promise.resolve()
+    if (upto <= this.#synced) return this.connection.moved() ? Promise.reject(this.#movedError()) : Promise.resolve()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiters.push({ upto, promise, resolve, reject })
     if (!this.#running) {
@@ -98,8 +102,10 @@ export class GroupSync {
     const upto = this.#recorded
     this.syncs += 1
     this.sync(this.#fd, (error) => {
-      const cause = error ?? this.#replaced()
-      if (cause) return this.#fail(cause)
+      if (error) return this.#fail(error)
+      if (this.connection.moved()) return this.#moved()
+      const replaced = this.#replaced()
+      if (replaced) return this.#fail(replaced)
       this.#synced = upto
       const waiting = this.#waiters
       this.#waiters = waiting.filter((waiter) => waiter.upto > upto)
@@ -119,6 +125,17 @@ export class GroupSync {
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }
+  }
+
+  /** It may be put back, and nothing is known to be lost then: the next who asks is answered by a sync of its own. */
+  #moved(): void {
+    this.#running = false
+    const error = this.#movedError()
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+  }
+
+  #movedError(): SturdyError {
+    return movedError(this.#file, "durable")
   }
 
   #fail(cause: Error): void {

@@ -28,6 +28,7 @@ export class Quota {
 
   check(ops: readonly WireOp[]): void {
     const bytes = ops.reduce((sum, op) => sum + storedBytes(op), 0)
+    if (bytes > this.bytes_max) throw this.#tooLarge(ops, bytes)
     this.#headroom -= bytes
     if (this.#headroom > 0) return
     const used = this.#usedAfterMakingRoom(bytes)
@@ -45,6 +46,16 @@ export class Quota {
   /** Would the unit that was refused last be taken now? Inside a transaction. */
   hasRoom(): boolean {
     return this.#usedAfterMakingRoom(this.#refused) + this.#refused <= this.bytes_max
+  }
+
+  /** No draining would ever make room for it: nothing to wait for, and no block. */
+  #tooLarge(ops: readonly WireOp[], bytes: number): SturdyError {
+    const what = ops.length === 1 ? ops[0]!.method : `a unit of ${ops.length} ops`
+    return new SturdyError(
+      ops.length === 1 ? "op_too_large" : "unit_too_large",
+      `${what} takes ${bytes} bytes in the outbox, whose whole quota is ${this.bytes_max}; nothing was written`,
+      "Raise outboxBytesMax, or send large content elsewhere and record a reference to it.",
+    )
   }
 
   #usedAfterMakingRoom(bytes: number): number {

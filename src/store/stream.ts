@@ -222,6 +222,6 @@ function sameShare(known: StreamRow, ref: SturdyRef): StreamRow {
   throw new SturdyError(
     "stream_conflict",
     `stream ${known.name} exists with another ${differs.join(" and ")}`,
-    "A stream never changes its share: use the stored ref (outbox.stream(name)), or another name.",
+    "outbox.stream(name) without a ref opens it as stored; after unblock({ secret }) pass the new ref; for another share take another name.",
   )
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { copyFileSync, fdatasync, renameSync } from "node:fs"
+import { copyFileSync, fdatasync, renameSync, rmSync } from "node:fs"
 import { chooseDurability } from "../../src/store/durability.ts"
 import { GroupSync, type Sync } from "../../src/store/group-sync.ts"
 import { migrations } from "../../src/store/migration.gen.ts"
@@ -155,6 +155,46 @@ describe.if(process.platform === "linux")("durable() on an own file", () => {
     sync.finish()
     const error = await rejectionOf(durable)
     expect([error.code, error.indeterminate, error.message.includes("replaced")]).toEqual(["sync_failed", true, true])
+  })
+
+  for (const [what, take] of Object.entries({
+    deleted: (file: string) => rmSync(file),
+    replaced: (file: string) => {
+      copyFileSync(file, `${file}.new`)
+      renameSync(`${file}.new`, file)
+    },
+    "deleted with its -wal": (file: string) => ["", "-wal", "-shm"].forEach((suffix) => rmSync(file + suffix)),
+  }))
+    test(`says database_moved when the file was ${what}, also if all was durable before`, async () => {
+      await using box = await heldBox()
+      box.record()
+      const durable = box.group.durable()
+      const sync = await box.next(0)
+      take(box.dir.file("outbox.db"))
+      sync.finish()
+      const moved = { code: "database_moved", indeterminate: true }
+      expect(await rejectionOf(durable)).toMatchObject(moved)
+      const again = box.group.durable()
+      const second = await box.next(1)
+      second.finish()
+      expect(await rejectionOf(again)).toMatchObject(moved)
+    })
+
+  test("after the file was put back it syncs again and resolves", async () => {
+    await using box = await heldBox()
+    box.record()
+    const file = box.dir.file("outbox.db")
+    const first = box.group.durable()
+    ;(await box.next(0)).finish()
+    await first
+    renameSync(file, `${file}.away`)
+    expect((await rejectionOf(box.group.durable())).code).toBe("database_moved")
+    renameSync(`${file}.away`, file)
+    await box.group.durable()
+    box.record()
+    const durable = box.group.durable()
+    ;(await box.next(1)).finish()
+    await durable
   })
 
   test("keeps its descriptor until the sync that is running is back: another file could get its number", async () => {

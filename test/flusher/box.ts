@@ -4,6 +4,7 @@
  */
 import { Database } from "bun:sqlite"
 import { deserialize, newHttpBatchRpcResponse, type RpcTarget } from "capnweb"
+import { SturdyError } from "../../src/intent/error.ts"
 import { systemRandom } from "../../src/intent/system.ts"
 import type { Random, Seams } from "../../src/intent/seam.ts"
 import { randomId } from "../../src/intent/ulid.ts"
@@ -68,6 +69,7 @@ export async function openBox(options: BoxOptions = {}) {
   const answers: (Ack | Refusal)[] = []
   const open = new Set<Outbox>()
   const handles: Database[] = []
+  const faults: unknown[] = []
   let always: Fate | undefined
   let activity = 0
 
@@ -121,13 +123,21 @@ export async function openBox(options: BoxOptions = {}) {
     always(fate: Fate | undefined) {
       always = fate
     },
+    /**
+     * Causes of the faults told since it was called last. What no test takes is thrown when the box is disposed of: a bug
+     * must not hide behind an event that nobody hears.
+     */
+    takeFaults(): unknown[] {
+      return faults.splice(0)
+    },
+    /** The same as codes of SturdyErrors, each once. */
+    takeFaultCodes(): unknown[] {
+      return [...new Set(faults.splice(0).map((fault) => (fault instanceof SturdyError ? fault.code : fault)))]
+    },
     /** Another process on the outbox file, or the first. */
     open(more: OutboxOptions = {}, where: string | { database: Database } = dir.file()): Outbox {
       const outbox = openOutbox(where, { seams, transport, ...more })
-      // A bug must not hide behind an event that nobody hears.
-      outbox.on("fault", ({ cause }) => {
-        throw cause
-      })
+      outbox.on("fault", ({ cause }) => faults.push(cause))
       open.add(outbox)
       return outbox
     },
@@ -216,6 +226,8 @@ export async function openBox(options: BoxOptions = {}) {
       for (const handle of handles) handle.close()
       service.close()
       await dir[Symbol.asyncDispose]()
+      if (faults.length > 0)
+        throw new Error(`${faults.length} faults were told that no test expects`, { cause: faults[0] })
     },
   }
   if (!options.creates) await box.createShare(ref)

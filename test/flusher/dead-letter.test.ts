@@ -305,7 +305,7 @@ for (const decide of ["retry", "discard"] as const)
       "a dead letter of another stream": ["dead_letter_unknown", /is a dead letter of stream other/],
       "one that was retried": ["dead_letter_decided", /was retried as [0-7]/],
       "one that was discarded": ["dead_letter_decided", /was discarded/],
-      "a text that is no op_id": ["invalid_argument", /"nope" is not an op_id/],
+      "a text that is no op_id": ["invalid_argument", /stream s: the text is not an op_id/],
       "an op_id in lower case": ["invalid_argument", /is not an op_id/],
       "nothing at all": ["invalid_argument", /undefined is not an op_id/],
     }

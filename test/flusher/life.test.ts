@@ -1,7 +1,7 @@
 /** flush, close, pause, resume, result: what a host can ask for, and what a stop leaves. */
 import { describe, expect, test } from "bun:test"
 import { rmSync } from "node:fs"
-import { rejectionOf } from "../sturdy-error.ts"
+import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { by, fail, fixedRandom, hold, loseAnswer, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
@@ -192,14 +192,26 @@ test("after close everything says that it is closed, and hurts nobody", async ()
   const outbox = box.open()
   const stream = box.stream(outbox)
   const [intent] = record(stream, "1")
+  const stop = outbox.onAny(() => {})
   await box.close(outbox)
   expect(() => record(stream, "2")).toThrow(expect.objectContaining({ code: "closed" }))
   expect(() => stream.remove()).toThrow(expect.objectContaining({ code: "closed" }))
   expect((await rejectionOf(outbox.flush())).code).toBe("closed")
   expect((await rejectionOf(outbox.durable())).code).toBe("closed")
   expect((await rejectionOf(outbox.result(intent!))).code).toBe("closed")
-  outbox.pause()
-  outbox.resume()
+  for (const late of [
+    () => stream.status(),
+    () => stream.unblock(),
+    () => stream.deadLetters(),
+    () => stream.retry(outbox.opId(intent!)),
+    () => outbox.findStream("s"),
+    () => outbox.pause(),
+    () => outbox.resume(),
+    () => outbox.on("fault", () => {}),
+    () => outbox.onAny(() => {}),
+  ])
+    expect(errorOf(late).code).toBe("closed")
+  stop()
 })
 
 test("whoever waits when the outbox is closed is told", async () => {
@@ -356,6 +368,7 @@ test("after a bug stopped the flusher, whoever waited and whoever asks later is 
   const told = await box.run(Promise.all([...waiting, ...later]), 5_000)
   expect(told.map(({ code }) => code)).toEqual(Array(4).fill("flusher_stopped"))
   for (const { cause } of told) expect(cause).toBe(bug)
+  expect(box.takeFaults()).toEqual([bug])
 })
 
 describe.if(process.platform === "linux")("when the outbox file was deleted", () => {

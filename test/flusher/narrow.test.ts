@@ -169,6 +169,7 @@ describe("a gateway that takes less than a window", () => {
       await box.turn(1_000)
       expect({ point, armed }).toEqual({ point, armed: false })
       await box.close(first)
+      expect(box.takeFaults()).toEqual([new Error("killed")])
       const second = box.open()
       await box.run(second.flush())
       expect(box.effects).toEqual(["0", "1", "2", "3", "4", "5", "6", "7"])

@@ -2,7 +2,7 @@
 import type { OutboxEvent } from "../../src/inspect/event.ts"
 import type { Intent } from "../../src/handle.ts"
 import { Rejection, type Handler } from "../../src/service/index.ts"
-import type { RecordInput } from "../../src/stream.ts"
+import type { RecordInput } from "../../src/record-input.ts"
 import { openBox } from "./box.ts"
 
 /** `put` of these names is rejected until they are taken out. */

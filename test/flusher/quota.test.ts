@@ -51,3 +51,22 @@ test("at the quota what is pending stays, and recording goes on once it was sent
   await box.run(outbox.flush())
   expect(box.effects).toEqual(names)
 })
+
+test("an op, or a unit, larger than the whole quota is refused as too large: nothing to wait for, and no block", async () => {
+  await using box = await openBox()
+  const quota = 512 * 1024
+  const outbox = box.open({ outboxBytesMax: quota })
+  const stream = box.stream(outbox)
+  const heard: string[] = []
+  outbox.on("blocked", ({ reason }) => heard.push(reason))
+  const put = (bytes: number) => stream.record({ method: "put", args: ["x".repeat(bytes)] })
+  const op = errorOf(() => put(quota))
+  const unit = errorOf(() => outbox.unit(() => [put(quota / 2), put(quota / 2)]))
+  expect([op.code, unit.code]).toEqual(["op_too_large", "unit_too_large"])
+  for (const { message } of [op, unit])
+    expect(message).toMatch(/ takes 52\d{4} bytes .* quota is 524288; nothing was written/)
+  expect([heard, stream.status().block, stream.status().recorded]).toEqual([[], undefined, 0])
+  put(1_000)
+  await box.run(outbox.flush())
+  expect(box.effects).toHaveLength(1)
+})

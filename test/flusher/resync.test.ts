@@ -88,6 +88,7 @@ test("a hook that throws is told as fault, and called again later", async () => 
   await box.turn(5_000)
   expect(calls).toHaveLength(1)
   expect(faults.some((message) => message.includes("stream s"))).toBeTrue()
+  expect(box.takeFaults()).toEqual([new Error("the host's own")])
   broken = false
   box.always(by(new Fake({ refuse: [{ refused: "busy", message: "" }], service_id: box.service.service_id })))
   await box.turn(limit.retry_delay_ms_max, 1_000)

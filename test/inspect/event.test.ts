@@ -6,6 +6,7 @@ import { meterOutbox } from "../../examples/observe/opentelemetry.ts"
 import { openOutbox, type OutboxEvent } from "../../src/index.ts"
 import { by, fixedRandom, loseAnswer, openBox, record, status } from "../flusher/box.ts"
 import { Fake } from "../flusher/fake.ts"
+import { errorOf } from "../sturdy-error.ts"
 
 const half = { random: fixedRandom(0.5) }
 
@@ -78,6 +79,52 @@ test("an observer that throws is told as fault, also to itself, and stops neithe
   record(outbox.stream("s", box.ref), "1")
   expect(faults).toEqual(['a listener of "recorded" threw: Error: observer of recorded'])
   await box.run(outbox.close({ flush_ms: 0 }))
+})
+
+test("a listener whose promise is rejected is told as fault, and the host lives on", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  outbox.on("recorded", async () => {
+    await Promise.resolve()
+    throw new Error("later")
+  })
+  // Of this one nobody hears: it would be told to itself.
+  outbox.on("fault", async () => {
+    throw new Error("never")
+  })
+  record(box.stream(outbox), "1")
+  await box.run(outbox.flush())
+  expect(box.takeFaults()).toEqual([new Error("later")])
+})
+
+test("a listener may throw what has no text", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  const thrown = [Symbol("x"), Object.create(null), undefined]
+  for (const what of thrown)
+    outbox.on("recorded", () => {
+      throw what
+    })
+  record(box.stream(outbox), "1")
+  expect(box.takeFaults()).toEqual(thrown)
+})
+
+test("an event that is none and a listener that is no function are refused, and what was passed is not repeated", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  const anything = (value: unknown) => value as never
+  const calls = [
+    () => outbox.on(anything("s3cr3t"), () => {}),
+    () => outbox.on(anything("toString"), () => {}),
+    () => outbox.on(anything(undefined), () => {}),
+    () => outbox.on("blocked", anything("s3cr3t")),
+    () => outbox.on("blocked", anything(undefined)),
+    () => outbox.onAny(anything({})),
+  ]
+  const errors = calls.map((call) => errorOf(call))
+  expect(errors.map(({ code }) => code)).toEqual(calls.map(() => "invalid_argument" as const))
+  for (const { message, hint } of errors) expect(message + hint).not.toContain("s3cr3t")
+  expect(errors[0]!.hint).toContain("blocked, unblocked")
 })
 
 test("the console example writes one line of JSON per event, without a secret", async () => {

@@ -165,6 +165,9 @@ export class World implements Surroundings {
     for (const client of this.live) await this.run("close", client.close())
     this.server.close()
     rmSync(this.path, { recursive: true, force: true })
+    const faults = this.clients.flatMap((client) => client.faults)
+    if (faults.length > 0)
+      throw new Error(`${faults.length} faults were told, the first one is the cause`, { cause: faults[0] })
   }
 }
 

@@ -317,6 +317,19 @@ for (const bug of ["crash", "promise"])
     expect(writer.append(batch.ops[0]!, batch.ops[1]!).applied).toHaveLength(1)
   })
 
+test("a result that cannot be sent rolls the batch back, and the owner hears of which method", async () => {
+  await using box = await openBox({ methods: { good: () => 1, odd: () => ({ at: new Map() }) } })
+  box.create()
+  const writer = box.writer()
+  expect(() => writer.share.appendOps(writer.batch([op("good"), op("odd")]))).toThrow()
+  const failures = box.events.flatMap((event) => (event.name === "failure" ? [event.error] : []))
+  expect(failures.map(String)).toEqual([
+    expect.stringContaining("the result of the handler of odd cannot be serialized"),
+  ])
+  expect((failures[0] as Error).cause).toBeInstanceOf(Error)
+  expect(box.rows("applied")).toBe(0)
+})
+
 test("a handler that goes on after its promise finds its sql closed", async () => {
   const late = Promise.withResolvers<unknown>()
   await using box = await openBox({

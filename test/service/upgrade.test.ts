@@ -165,6 +165,16 @@ test("what is kept of an op is what was sent, of the version that the client sai
   expect(entry).toMatchObject({ schema_version: 1, args: '[["a"]]' })
 })
 
+test.each<[unknown]>([[null], [[]], ["put"], [5]])(
+  "methods that are %p are refused when the service is created",
+  async (wrong) => {
+    await using dir = tempDir()
+    expect(() => createShareService({ file: dir.file, methods: wrong as Methods })).toThrow(
+      new TypeError("methods must be an object of handlers, by the name of each"),
+    )
+  },
+)
+
 const handle = () => undefined
 const pass = (args: unknown[]) => args
 test.each<[string, unknown, string]>([

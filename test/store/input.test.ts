@@ -52,6 +52,18 @@ const badInputs: Record<string, unknown> = {
   "onlyIfChanged without a key": { method: "put", args: [], onlyIfChanged: true },
   "a dependsOn that is no op_id": { method: "put", args: [], dependsOn: ["nope"] },
   "a dependsOn that is no Intent": { method: "put", args: [], dependsOn: [{}] },
+  "a dependsOn that is a text": { method: "put", args: [], dependsOn: "01ARZ3NDEKTSV4RRFFQ69G5FAV" },
+  "a dependsOn that is null": { method: "put", args: [], dependsOn: null },
+  "dependsOnKeys that is a text": { method: "put", args: [], dependsOnKeys: "s3cr3t" },
+  "dependsOnKeys that is a set": { method: "put", args: [], dependsOnKeys: new Set(["k"]) },
+  "a key in dependsOnKeys that is no text": { method: "put", args: [], dependsOnKeys: [5] },
+  "onlyIfChanged that is a number": { method: "put", args: [], key: "k", onlyIfChanged: 1 },
+  "stale that is a text": { method: "put", args: [], stale: "s3cr3t" },
+  "wantResult that is null": { method: "put", args: [], wantResult: null },
+  "a field that is none": { method: "put", args: [], captureID: "s3cr3t" },
+  "an array": ["put", []],
+  "a text": "s3cr3t",
+  "a target that is a text": { method: "put", args: [], target: "s3cr3t" },
   "257 dependencies": {
     method: "put",
     args: [],
@@ -63,10 +75,9 @@ describe("stream.record refuses", () => {
   for (const [name, input] of Object.entries(badInputs))
     test(name, async () => {
       await using box = await inputBox()
-      expect([errorOf(() => box.notes.record(input as RecordInput)).code, box.untouched()]).toEqual([
-        "invalid_argument",
-        true,
-      ])
+      const error = errorOf(() => box.notes.record(input as RecordInput))
+      expect([error.code, box.untouched()]).toEqual(["invalid_argument", true])
+      expect(error.message + error.hint).not.toContain("s3cr3t")
     })
 
   test("arguments that cannot be replayed", async () => {
@@ -129,6 +140,27 @@ describe("outbox.stream and outbox.stub refuse", () => {
     expect([codes, box.untouched()]).toEqual([["invalid_argument", "invalid_argument", "invalid_argument"], true])
   })
 
+  test("options that are none, and a create that is none", async () => {
+    await using box = await inputBox()
+    const fresh = box.outbox.newRef(ref.service)
+    const options = [null, 5, { session_id: "x" }, { create: null }, { create: {} }, { create: { session: "x" } }]
+    const codes = options.flatMap((bad) => [
+      errorOf(() => box.outbox.stream("new", fresh, anything(bad))).code,
+      errorOf(() => box.outbox.stub(fresh, anything(bad))).code,
+      errorOf(() =>
+        box.outbox.stub(ref.service, anything(bad && typeof bad === "object" ? { name: "new", ...bad } : bad)),
+      ).code,
+    ])
+    expect([new Set(codes), box.untouched()]).toEqual([new Set(["invalid_argument" as const]), true])
+  })
+
+  test("a null ref: it is no stored stream that is asked for", async () => {
+    await using box = await inputBox()
+    expect(errorOf(() => box.outbox.stream("notes", anything(null))).code).toBe("invalid_argument")
+    for (const to of [undefined, null, 5])
+      expect(errorOf(() => box.outbox.stub(anything(to), { name: "notes" })).code).toBe("invalid_argument")
+  })
+
   test("a name that is not there, without a ref", async () => {
     await using box = await inputBox()
     expect(errorOf(() => box.outbox.stream("nowhere")).code).toBe("stream_unknown")
@@ -150,6 +182,12 @@ describe("outbox.unit refuses", () => {
     await using box = await inputBox()
     const body = async () => void box.notes.record({ method: "put", args: [] })
     expect([errorOf(() => box.outbox.unit(body)).code, box.untouched()]).toEqual(["invalid_argument", true])
+  })
+
+  test("a body that is no function", async () => {
+    await using box = await inputBox()
+    const codes = [undefined, null, "s3cr3t", {}].map((body) => errorOf(() => box.outbox.unit(anything(body))).code)
+    expect([new Set(codes), box.untouched()]).toEqual([new Set(["invalid_argument" as const]), true])
   })
 
   test("calls on two streams", async () => {
@@ -176,6 +214,72 @@ describe("outbox.unit refuses", () => {
     box.notes.record({ method: "put", args: [] })
     expect(box.notes.status().pending).toBe(2)
   })
+})
+
+describe("stream.remove refuses", () => {
+  test("to be part of a unit, whose throw could not undo it", async () => {
+    await using box = await inputBox()
+    const error = errorOf(() => box.outbox.unit(() => box.notes.remove()))
+    expect([error.code, box.notes.status().removed, box.untouched()]).toEqual(["invalid_argument", false, true])
+    box.notes.remove()
+    expect(box.notes.status().removed).toBeTrue()
+  })
+})
+
+describe("outbox.newRef refuses", () => {
+  for (const service of [undefined, null, 5, "", "notes", "file:///etc/passwd", "https://a:s3cr3t@example.com"])
+    test(`${service} without repeating a password`, async () => {
+      await using box = await inputBox()
+      const error = errorOf(() => box.outbox.newRef(anything(service)))
+      expect(error.code).toBe("invalid_argument")
+      expect(error.message + error.hint).not.toContain("s3cr3t")
+    })
+})
+
+describe("stream.unblock refuses", () => {
+  for (const [name, change] of Object.entries({
+    null: null,
+    "a text": "s3cr3t",
+    "an array": ["s3cr3t"],
+    "a field that is none": { secrets: "s3cr3t_of_the_test_0123456789" },
+  }))
+    test(name, async () => {
+      await using box = await inputBox()
+      const error = errorOf(() => box.notes.unblock(anything(change)))
+      expect([error.code, box.untouched()]).toEqual(["invalid_argument", true])
+      expect(error.message + error.hint).not.toContain("s3cr3t")
+    })
+})
+
+describe("stream.deadLetters refuses, with a hint at its page,", () => {
+  for (const [name, page] of Object.entries({
+    null: null,
+    "limit 0": { limit: 0 },
+    "limit 1,001": { limit: 1_001 },
+    "a limit that is a text": { limit: "s3cr3t" },
+    "a negative place": { after: -1 },
+    "args that are no flag": { args: "s3cr3t" },
+    "a field that is none": { from: 5 },
+  }))
+    test(name, async () => {
+      await using box = await inputBox()
+      const error = errorOf(() => box.notes.deadLetters(anything(page)))
+      expect([error.code, error.hint]).toEqual(["invalid_argument", "See DeadLetterPage."])
+      expect(error.message).not.toContain("s3cr3t")
+    })
+})
+
+describe("stream.retry and stream.discard refuse", () => {
+  for (const what of [undefined, null, 5, "s3cr3t", { op_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV", args: '["s3cr3t"]' }])
+    test(`${typeof what} ${what}, without repeating it`, async () => {
+      await using box = await inputBox()
+      for (const call of [() => box.notes.retry(anything(what)), () => box.notes.discard(anything(what))]) {
+        const error = errorOf(call)
+        expect([error.code, box.untouched()]).toEqual(["invalid_argument", true])
+        expect(error.message).not.toContain("s3cr3t")
+        expect(error.hint).toBe("Pass the op_id of one of deadLetters().")
+      }
+    })
 })
 
 describe("outbox.result and outbox.opId refuse", () => {

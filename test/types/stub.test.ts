@@ -103,6 +103,12 @@ export function stubs(outbox: Outbox, ref: SturdyRef): void {
   expectType<Equal<typeof made, Stub<NotesApi>>>()
   // @ts-expect-error a ref has a secret
   outbox.stub<NotesApi>({ service: "http://x.example", share_id: "share_of_the_test" })
+  const found = outbox.stub<NotesApi>("http://x.example/rpc", { name: "notes", create: { session_id: "s" } })
+  expectType<Equal<typeof found, Stub<NotesApi>>>()
+  // @ts-expect-error by its URL alone the stream would not be found again
+  outbox.stub<NotesApi>("http://x.example/rpc", { create: { session_id: "s" } })
+  // @ts-expect-error neither
+  outbox.stub<NotesApi>("http://x.example/rpc")
 }
 
 export function referable(): void {
