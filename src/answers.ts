@@ -122,7 +122,11 @@ function resultOf(knowledge: Knowledge, row: StreamRow, op: IntentOp): { value: 
       if (found.result === undefined) throw unknownResult(name)
       return { value: decodeValue(found.result) }
     case "dead":
-      throw new SturdyError("op_rejected", `${name} was rejected: ${found.code}, ${found.message}`, hintOfDead(found))
+      throw new SturdyError(
+        "op_rejected",
+        `${name} was rejected: ${found.code}, ${found.message}`,
+        hintOfDead(found.retried_op_id),
+      )
     case "superseded":
       throw new SturdyError(
         "op_superseded",
@@ -130,19 +134,24 @@ function resultOf(knowledge: Knowledge, row: StreamRow, op: IntentOp): { value: 
         "Wait for the result of the newer one.",
       )
     case "discarded":
+      if (found.code === undefined)
+        throw new SturdyError(
+          "op_discarded",
+          `${name} was given up when its share was removed`,
+          "Share again under a new name.",
+        )
       throw new SturdyError(
         "op_discarded",
-        `${name} was given up when its share was removed`,
-        "Share again under a new name.",
+        `${name} was rejected (${found.code}), and its dead letter was discarded`,
+        "If it is wanted after all, record it anew, corrected.",
       )
     case undefined:
       throw unknownResult(name)
   }
 }
 
-function hintOfDead({ decision, retried_op_id }: { decision?: string; retried_op_id?: string }): string {
+function hintOfDead(retried_op_id: string | undefined): string {
   if (retried_op_id !== undefined) return `It was recorded again as ${retried_op_id}: see what becomes of that op.`
-  if (decision !== undefined) return "It was given up; record it anew, corrected."
   return "It is kept as a dead letter: stream.retry records it again, stream.discard gives it up."
 }
 

@@ -40,7 +40,7 @@ export function openOutbox(where: string | { database: Database }, options: Outb
 }
 
 export class Outbox implements AsyncDisposable {
-  /** The damaged file that was put aside when this outbox was opened (`damaged: "quarantine"`). */
+  /** What was put aside when this outbox was opened: the damaged file (`damaged: "quarantine"`), or a damaged -wal. */
   readonly quarantined: OpenDatabase["quarantined"]
   readonly #open: OpenDatabase
   readonly #seams: Seams

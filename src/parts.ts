@@ -60,7 +60,7 @@ export function buildParts(
   const lease = new Lease(connection, randomId(random, 128), processIdentity(), options.leaseMs ?? limit.lease_ms)
   const settler = new Settler(connection, streams, lease)
   const recorder = new Recorder(connection, options.outboxBytesMax, () => settler.retention.makeRoom())
-  const knowledge = new Knowledge(connection, streams)
+  const knowledge = new Knowledge(connection)
   const durability = chooseDurability(connection)
   const checkpoints = connection.file ? new Checkpoints(connection, durability) : undefined
   const diskBlock = new DiskBlock(events, () => connection.moved(), connection.file)

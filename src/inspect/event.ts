@@ -41,7 +41,7 @@ export interface OutboxEvents {
   drained: Of
   removed: Of
   lease: { held: boolean; term: number }
-  /** The damaged outbox was renamed to `file`, and this one began empty. */
+  /** The damaged outbox was renamed to `file`, and this one began empty; or its -wal was, and this one has what was whole. */
   quarantined: { file: string; message: string }
   /** A bug, a storage fault that stopped the flusher for now, or code of the host's that threw. */
   fault: { message: string; cause: unknown }

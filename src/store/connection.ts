@@ -21,7 +21,7 @@ export class Connection {
   commits = 0
   /** Told once, when the bytes of the file turn out to be wrong. */
   onDamage: ((doing: string) => void) | undefined
-  /** The -wal can no longer be copied back: it would grow for ever, so nothing is recorded any more. */
+  /** The -wal can no longer be copied back: it would grow for ever, so `write` takes nothing any more. */
   damage: SturdyError | undefined
 
   constructor(
@@ -68,6 +68,16 @@ export class Connection {
     this.seams.crashPoint(`${doing}:after-commit`)
     this.assertInPlace(doing)
     return result
+  }
+
+  /**
+   * A step that a host calls for and waits for on its thread: record, retry, a new stream, a removal.
+   *
+   * @throws SturdyError as `transact`; and `database_corrupt` once the -wal cannot be copied back any more.
+   */
+  write<T>(doing: string, body: () => Synchronous<T>): T {
+    if (this.damage) throw this.damage
+    return this.transact(doing, body, limit.record_busy_ms_max)
   }
 
   /**

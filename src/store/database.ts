@@ -12,11 +12,12 @@ import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { Connection } from "./connection.ts"
+import { keepDamagedWal } from "./damaged-wal.ts"
 import { sqliteCode, storageError } from "./fault.ts"
 import { Handle } from "./handle.ts"
 import { migrate, upToDate } from "./migrate.ts"
-import { bytesOf, corrupt, locate, refuseForeign, statOf } from "./place.ts"
-import { application_id, quarantine, type Quarantined } from "./quarantine.ts"
+import { application_id, bytesOf, corrupt, locate, refuseForeign, statOf } from "./place.ts"
+import { quarantine, type Quarantined } from "./quarantine.ts"
 import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
 
 /** Files that this process has open: a second handle of one process waits for itself and drops its locks on close. */
@@ -30,7 +31,7 @@ const tries_max = 8
 
 export interface OpenDatabase {
   connection: Connection
-  /** The damaged file that this one took the place of. */
+  /** The damaged file that this one took the place of, or the damaged -wal of which it has what was whole. */
   quarantined: Quarantined | undefined
   close(): void
 }
@@ -58,13 +59,14 @@ export function openDatabase(
 
 /**
  * Opens or creates the outbox file. Effect on disk: the folder (0700), the file (0600), its WAL, the schema; with
- * "quarantine" a damaged file and its -wal are renamed first.
+ * "quarantine" a damaged file and its -wal are renamed first; a -wal that is damaged behind whole frames is renamed always.
  *
  * @throws SturdyError `database_not_sqlite`, `database_not_outbox`, `database_corrupt`, `database_newer`,
  *   `database_unopenable`, `already_open`; the file is left as it was.
  */
 function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDatabase {
-  const asides: NonNullable<ReturnType<typeof quarantine>>[] = []
+  const locks: Handle[] = []
+  const kept: Quarantined[] = []
   try {
     for (let tries = 1; ; tries++) {
       const file = locate(path)
@@ -76,31 +78,42 @@ function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDat
         )
       const ino = statOf(file)?.ino
       try {
-        return { ...openFile(file, seams), quarantined: asides.at(-1)?.quarantined }
+        return { ...openFile(file, seams, kept), quarantined: inOne(kept) }
       } catch (error) {
         if (!(error instanceof SturdyError) || tries >= tries_max || ino === undefined) throw error
         if (statOf(file)?.ino !== ino) continue
         const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
         if (damaged === "refuse" || !isDamaged) throw error
         const aside = quarantine(file, ino, error, seams)
-        if (aside) asides.push(aside)
+        if (!aside) continue
+        locks.push(aside.lock)
+        kept.push(aside.quarantined)
       }
     }
   } catch (error) {
-    const aside = asides.at(-1)
-    if (!aside || !(error instanceof SturdyError)) throw error
+    const before = inOne(kept)
+    if (!before || !(error instanceof SturdyError)) throw error
     // Nobody else will ever say where the ops are.
-    const message = `${error.message}; before that: ${aside.quarantined.message}`
+    const message = `${error.message}; before that: ${before.message}`
     throw new SturdyError(error.code, message, error.hint, { cause: error, indeterminate: error.indeterminate })
   } finally {
-    for (const { lock } of asides) lock.close()
+    for (const lock of locks) lock.close()
   }
 }
 
-function openFile(file: string, seams: Seams): Omit<OpenDatabase, "quarantined"> {
+/** What was put aside, the last of it first: usually nothing, or one thing. */
+function inOne(kept: readonly Quarantined[]): Quarantined | undefined {
+  const [last, ...earlier] = kept.toReversed()
+  return last && { ...last, message: [last, ...earlier].map(({ message }) => message).join("; before that: ") }
+}
+
+/** Adds to `kept` what it puts aside. */
+function openFile(file: string, seams: Seams, kept: Quarantined[]): Omit<OpenDatabase, "quarantined"> {
   refuseForeign(file)
   refuseSuspect(file)
   refuseUntouched(file, seams)
+  const damagedWal = keepDamagedWal(file, seams)
+  if (damagedWal) kept.push(damagedWal)
   const db = connect(file)
   try {
     const isNew = refuseOther(db, file)

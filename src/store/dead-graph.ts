@@ -10,23 +10,23 @@ export interface DeadNode {
   retried_op_id: string | undefined
 }
 
+/** What the graph asks of the dead letters of one stream: no more of them is read than hangs together. */
+export interface DeadLookup {
+  letter(op_id: string): DeadNode | undefined
+  /** Those that were recorded again as this op. */
+  retriedAs(op_id: string): readonly string[]
+  /** Undecided ones that depend on anything, in the order of the stream. */
+  hanging(): readonly DeadNode[]
+}
+
 /** The dead letters of one stream. A dependency is read through retries: on the op that stands for it by now. */
 export class DeadGraph {
-  readonly #nodes: ReadonlyMap<string, DeadNode>
-
-  /** In the order of the stream. */
-  constructor(nodes: readonly DeadNode[]) {
-    this.#nodes = new Map(nodes.map((node) => [node.op_id, node]))
-  }
-
-  find(op_id: string): DeadNode | undefined {
-    return this.#nodes.get(op_id)
-  }
+  constructor(readonly lookup: DeadLookup) {}
 
   /** The op itself, or the last one that was recorded for it. */
   latest(op_id: string): string {
     for (let at = op_id; ;) {
-      const next = this.#nodes.get(at)?.retried_op_id
+      const next = this.lookup.letter(at)?.retried_op_id
       if (next === undefined) return at
       at = next
     }
@@ -34,7 +34,7 @@ export class DeadGraph {
 
   /** Dead letters that nobody has recorded again and on which this one depends: as long as they are, it is rejected. */
   deadDependencies(node: DeadNode): DeadNode[] {
-    return this.#latestOf(node).flatMap((op_id) => this.#nodes.get(op_id) ?? [])
+    return node.depends_on.flatMap((op_id) => this.lookup.letter(this.latest(op_id)) ?? [])
   }
 
   /**
@@ -42,7 +42,9 @@ export class DeadGraph {
    * another dead letter waits for that one's retry: before it, it could only be rejected again.
    */
   retriedWith(root: DeadNode): DeadNode[] {
-    return this.#grow(root, (on, chosen) => on.every((op_id) => chosen.has(op_id) || !this.#nodes.has(op_id)))
+    return this.#grow(root, ({ depends_on }, chosen) =>
+      depends_on.every((op_id) => chosen.has(op_id) || !this.lookup.letter(this.latest(op_id))),
+    )
   }
 
   /** The dead letter and all that depend on it: without it, they can only be rejected again. */
@@ -50,40 +52,37 @@ export class DeadGraph {
     return this.#grow(root, () => true)
   }
 
-  /** Decided dead letters through which an undecided one finds what stands for its dependencies. */
-  get links(): Set<string> {
-    const links = new Set<string>()
-    for (const node of this.#nodes.values()) {
-      if (node.decision) continue
-      for (const op_id of node.depends_on)
-        for (let link = this.#nodes.get(op_id); link?.decision; link = this.#nodes.get(link.retried_op_id ?? ""))
-          links.add(link.op_id)
-    }
-    return links
+  /** Of these decided dead letters, those through which no undecided one finds what stands for its dependencies. */
+  withoutLinks(decided: readonly string[]): string[] {
+    if (decided.length === 0) return []
+    const needed = new Set(this.lookup.hanging().flatMap(({ depends_on }) => depends_on))
+    return decided.filter((op_id) => !this.#namesOf(op_id).some((name) => needed.has(name)))
   }
 
-  #latestOf(node: DeadNode): string[] {
-    return node.depends_on.map((op_id) => this.latest(op_id))
+  /** The op, and all those for which it stands by now. */
+  #namesOf(op_id: string): string[] {
+    const names = [op_id]
+    for (const name of names) names.push(...this.lookup.retriedAs(name))
+    return names
   }
 
-  /** Undecided ones are added in the order of the stream; again, as long as one is found: a dependency may be younger. */
-  #grow(root: DeadNode, may: (on: readonly string[], chosen: ReadonlySet<string>) => boolean): DeadNode[] {
+  /**
+   * Undecided ones are added in the order of the stream; again, as long as one is found: a dependency may be younger.
+   * `chosen` holds every name under which one that was added may be meant.
+   */
+  #grow(root: DeadNode, may: (node: DeadNode, chosen: ReadonlySet<string>) => boolean): DeadNode[] {
     const grown = [root]
-    const chosen = new Set([root.op_id])
-    const rest = new Map(
-      [...this.#nodes.values()].filter((node) => !node.decision && node !== root).map(this.#withLatest),
-    )
+    const chosen = new Set(this.#namesOf(root.op_id))
+    const rest = new Set(this.lookup.hanging().filter((node) => node.op_id !== root.op_id))
     for (let before = 0; before < grown.length;) {
       before = grown.length
-      for (const [node, on] of rest) {
-        if (!on.some((op_id) => chosen.has(op_id)) || !may(on, chosen)) continue
+      for (const node of rest) {
+        if (!node.depends_on.some((op_id) => chosen.has(op_id)) || !may(node, chosen)) continue
         grown.push(node)
-        chosen.add(node.op_id)
+        for (const name of this.#namesOf(node.op_id)) chosen.add(name)
         rest.delete(node)
       }
     }
     return grown
   }
-
-  readonly #withLatest = (node: DeadNode): [DeadNode, string[]] => [node, this.#latestOf(node)]
 }

@@ -3,8 +3,8 @@ import type { Statement } from "bun:sqlite"
 import { assert } from "../intent/error.ts"
 import type { WireOp } from "../intent/op.ts"
 import type { Connection } from "./connection.ts"
-import { DeadGraph, type Decision } from "./dead-graph.ts"
-import { idText } from "./id-blob.ts"
+import { DeadGraph, type DeadNode, type Decision } from "./dead-graph.ts"
+import { idBlob, idText } from "./id-blob.ts"
 import { endSeq, firstSeq, localSeq, type StreamRow } from "./stream.ts"
 
 /** An op that the service rejected for good and about which nobody has decided. */
@@ -53,9 +53,15 @@ interface NodeRow {
   retried_op_id: Uint8Array | null
 }
 
+const depends_on = "json_extract(op, '$.depends_on')"
+const inStream = "seq >= ?1 and seq < ?2"
+
+/** Each statement finds its rows by an index: there may be thousands, with payloads. */
 export class DeadLetterRows {
   readonly #connection: Connection
-  readonly #nodes: Statement<NodeRow>
+  readonly #node: Statement<NodeRow>
+  readonly #retriedAs: Statement<{ op_id: Uint8Array }>
+  readonly #hanging: Statement<NodeRow>
   readonly #page: Statement<LetterRow>
   readonly #letter: Statement<LetterRow>
   readonly #decided: Statement<{ seq: number; op_id: Uint8Array }>
@@ -64,15 +70,26 @@ export class DeadLetterRows {
   constructor(connection: Connection) {
     const { db } = connection
     this.#connection = connection
-    this.#nodes = db.prepare(
-      `select seq, op_id, json_extract(op, '$.depends_on') as depends_on, decision, retried_op_id
-       from sturdy_dead_letter where seq >= ? and seq < ? order by seq`,
+    this.#node = db.prepare(
+      `select seq, op_id, ${depends_on} as depends_on, decision, retried_op_id
+       from sturdy_dead_letter where op_id = ?3 and ${inStream}`,
+    )
+    this.#retriedAs = db.prepare(`select op_id from sturdy_dead_letter where retried_op_id = ?3 and ${inStream}`)
+    // Named, so that it is clear that no payload is read: the index holds all that is asked for.
+    this.#hanging = db.prepare(
+      `select seq, op_id, ${depends_on} as depends_on, null as decision, null as retried_op_id
+       from sturdy_dead_letter indexed by sturdy_dead_letter_hanging_idx
+       where decision is null and ${depends_on} <> '[]' and ${inStream} order by seq`,
     )
     this.#decided = db.prepare(
-      "select seq, op_id from sturdy_dead_letter where seq >= ? and seq <= ? and decision is not null",
+      `select seq, op_id from sturdy_dead_letter indexed by sturdy_dead_letter_decision_idx
+       where decision in ('retried', 'discarded') and seq >= ? and seq <= ?`,
     )
     const letters = "select seq, code, message, op, key, time_created from sturdy_dead_letter"
-    this.#page = db.prepare(`${letters} where seq > ? and seq < ? and decision is null order by seq limit ?`)
+    this.#page = db.prepare(
+      `${letters} indexed by sturdy_dead_letter_decision_idx
+       where decision is null and seq > ? and seq < ? order by seq limit ?`,
+    )
     this.#letter = db.prepare(`${letters} where seq = ?`)
     this.#delete = db.prepare("delete from sturdy_dead_letter where seq = ?")
   }
@@ -92,23 +109,33 @@ export class DeadLetterRows {
   }
 
   graph(stream_id: number): DeadGraph {
-    return new DeadGraph(
-      this.#nodes.all(firstSeq(stream_id), endSeq(stream_id)).map((row) => ({
-        seq: row.seq,
-        op_id: idText(row.op_id),
-        depends_on: JSON.parse(row.depends_on) as string[],
-        decision: row.decision ?? undefined,
-        retried_op_id: row.retried_op_id ? idText(row.retried_op_id) : undefined,
-      })),
-    )
+    const range = [firstSeq(stream_id), endSeq(stream_id)] as const
+    return new DeadGraph({
+      letter: (op_id) => {
+        const row = this.#node.get(...range, idBlob(op_id))
+        return row ? nodeOf(row) : undefined
+      },
+      retriedAs: (op_id) => this.#retriedAs.all(...range, idBlob(op_id)).map((row) => idText(row.op_id)),
+      hanging: () => this.#hanging.all(...range).map(nodeOf),
+    })
   }
 
   /** A decided one goes with its op, unless an undecided one needs it to know what stands for its dependency. */
   forgetPruned({ stream_id, pruned_seq }: Pick<StreamRow, "stream_id" | "pruned_seq">): void {
-    const decided = this.#decided.all(firstSeq(stream_id), pruned_seq)
-    if (decided.length === 0) return
-    const { links } = this.graph(stream_id)
-    for (const { seq, op_id } of decided) if (!links.has(idText(op_id))) this.#delete.run(seq)
+    const decided = new Map(
+      this.#decided.all(firstSeq(stream_id), pruned_seq).map(({ seq, op_id }) => [idText(op_id), seq]),
+    )
+    for (const op_id of this.graph(stream_id).withoutLinks([...decided.keys()])) this.#delete.run(decided.get(op_id)!)
+  }
+}
+
+function nodeOf(row: NodeRow): DeadNode {
+  return {
+    seq: row.seq,
+    op_id: idText(row.op_id),
+    depends_on: JSON.parse(row.depends_on) as string[],
+    decision: row.decision ?? undefined,
+    retried_op_id: row.retried_op_id ? idText(row.retried_op_id) : undefined,
   }
 }
 

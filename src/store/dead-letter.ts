@@ -7,7 +7,6 @@
  */
 import type { Statement } from "bun:sqlite"
 import { assert, SturdyError } from "../intent/error.ts"
-import * as limit from "../intent/limit.ts"
 import type { WireOp } from "../intent/op.ts"
 import { replaceReferences, type Node } from "../intent/reference.ts"
 import { kindOf } from "../intent/shape.ts"
@@ -73,27 +72,23 @@ export class DeadLetters {
    *   what recording throws; nothing was written unless `indeterminate`, and then repeating is safe.
    */
   retry(stream_id: number, op_id: string): { retried: Retried[]; ops: NewOp[] } {
-    return this.#connection.transact(
-      "retry",
-      () => {
-        const stream = this.streams.get(stream_id)
-        const graph = this.#rows.graph(stream_id)
-        const root = this.#undecided(stream, graph, op_id)
-        refuseDependent(stream, root, graph)
-        const nodes = graph.retriedWith(root)
-        const names = this.#derive(stream, nodes)
-        const name = (on: string) => names.get(graph.latest(on)) ?? graph.latest(on)
-        const ops = nodes.map((node) => this.#again(this.#rows.letter(node.seq), name))
-        this.recorder.append(
-          stream_id,
-          nodes.map((node, index) => ({ op: ops[index]!, of: node.op_id })),
-        )
-        nodes.forEach((node, index) => this.#retried(stream_id, node, ops[index]!))
-        this.#decided(stream_id, nodes.length)
-        return { ops, retried: nodes.map((node, index) => ({ op_id: node.op_id, as_op_id: ops[index]!.op_id })) }
-      },
-      limit.record_busy_ms_max,
-    )
+    return this.#connection.write("retry", () => {
+      const stream = this.streams.get(stream_id)
+      const graph = this.#rows.graph(stream_id)
+      const root = this.#undecided(stream, graph, op_id)
+      refuseDependent(stream, root, graph)
+      const nodes = graph.retriedWith(root)
+      const names = this.#derive(stream, nodes)
+      const name = (on: string) => names.get(graph.latest(on)) ?? graph.latest(on)
+      const ops = nodes.map((node) => this.#again(this.#rows.letter(node.seq), name))
+      this.recorder.append(
+        stream_id,
+        nodes.map((node, index) => ({ op: ops[index]!, of: node.op_id })),
+      )
+      nodes.forEach((node, index) => this.#retried(stream_id, node, ops[index]!))
+      this.#decided(stream_id, nodes.length)
+      return { ops, retried: nodes.map((node, index) => ({ op_id: node.op_id, as_op_id: ops[index]!.op_id })) }
+    })
   }
 
   /**
@@ -102,21 +97,17 @@ export class DeadLetters {
    * @throws SturdyError `dead_letter_unknown`, `dead_letter_decided`, `invalid_argument`, and faults of the storage.
    */
   discard(stream_id: number, op_id: string): string[] {
-    return this.#connection.transact(
-      "discard",
-      () => {
-        const graph = this.#rows.graph(stream_id)
-        const nodes = graph.discardedWith(this.#undecided(this.streams.get(stream_id), graph, op_id))
-        for (const node of nodes) {
-          this.#mark(node, "discarded", undefined)
-          // Nothing that comes under the key may depend on it any more: it would be rejected too.
-          this.#forgetItem.run(stream_id, idBlob(node.op_id), node.seq)
-        }
-        this.#decided(stream_id, nodes.length)
-        return nodes.map((node) => node.op_id)
-      },
-      limit.record_busy_ms_max,
-    )
+    return this.#connection.write("discard", () => {
+      const graph = this.#rows.graph(stream_id)
+      const nodes = graph.discardedWith(this.#undecided(this.streams.get(stream_id), graph, op_id))
+      for (const node of nodes) {
+        this.#mark(node, "discarded", undefined)
+        // Nothing that comes under the key may depend on it any more: it would be rejected too.
+        this.#forgetItem.run(stream_id, idBlob(node.op_id), node.seq)
+      }
+      this.#decided(stream_id, nodes.length)
+      return nodes.map((node) => node.op_id)
+    })
   }
 
   #retried(stream_id: number, node: DeadNode, { op_id, key }: NewOp): void {
@@ -191,9 +182,10 @@ export class DeadLetters {
         "Pass the op_id of one of deadLetters().",
       )
     const found = this.knowledge.stateOf(stream, op_id)
+    if (found?.state === "discarded" && found.code !== undefined) throw decided(stream, op_id, undefined)
     if (found?.state !== "dead") throw notDead(stream, op_id, found?.state, () => this.#ownerOf(op_id))
-    if (found.decision) throw decided(stream, op_id, found)
-    const node = graph.find(op_id)
+    if (found.retried_op_id !== undefined) throw decided(stream, op_id, found.retried_op_id)
+    const node = graph.lookup.letter(op_id)
     assert(node, `dead letter ${op_id} is known and not among those of its stream`)
     return node
   }
@@ -232,16 +224,12 @@ function refuseDependent(stream: StreamRow, node: DeadNode, graph: DeadGraph): v
   )
 }
 
-function decided(
-  stream: StreamRow,
-  op_id: string,
-  found: { decision?: Decision; retried_op_id?: string },
-): SturdyError {
-  const how = found.retried_op_id === undefined ? "was discarded" : `was retried as ${found.retried_op_id}`
+function decided(stream: StreamRow, op_id: string, retried_op_id: string | undefined): SturdyError {
+  const how = retried_op_id === undefined ? "was discarded" : `was retried as ${retried_op_id}`
   return new SturdyError(
     "dead_letter_decided",
     `stream ${stream.name}: dead letter ${op_id} ${how}; nothing was written`,
-    found.retried_op_id === undefined
+    retried_op_id === undefined
       ? "What was given up stays so: record it anew if it is wanted after all."
       : "See what became of that op; if it was rejected too, retry that one.",
   )

@@ -4,15 +4,16 @@ import { isUlid } from "../intent/ulid.ts"
 import type { Connection } from "./connection.ts"
 import type { Decision } from "./dead-graph.ts"
 import { idBlob, idText } from "./id-blob.ts"
-import { endSeq, firstSeq, type StreamRow, type Streams } from "./stream.ts"
+import { endSeq, firstSeq, type StreamRow } from "./stream.ts"
 
 /** Where an op stands. Exactly one of them at any time (invariant I1). */
 export type OpState =
   | { state: "pending" }
   | { state: "applied"; result: string | undefined }
   | { state: "superseded"; by_op_id: string | undefined }
-  | { state: "dead"; code: string; message: string; decision?: Decision; retried_op_id?: string }
-  | { state: "discarded" }
+  | { state: "dead"; code: string; message: string; retried_op_id?: string }
+  /** With the service's `code` a dead letter that was given up; without, by the removal of its share. */
+  | { state: "discarded"; code?: string }
 
 interface DeadRow {
   seq: number
@@ -30,13 +31,10 @@ export class Knowledge {
   readonly #op: Statement<FoundOp>
   readonly #dead: Statement<DeadRow>
   readonly #superseded: Statement<{ by_op_id: Uint8Array | null }>
-  readonly #known: Statement<{ id: string }>
+  readonly #known: Statement<{ op_id: Uint8Array }>
   readonly #result: Statement<{ result: string }>
 
-  constructor(
-    readonly connection: Connection,
-    readonly streams: Streams,
-  ) {
+  constructor(readonly connection: Connection) {
     const { db } = connection
     this.#op = db.prepare("select seq from sturdy_op where op_id = ? and seq > ? and seq < ? limit 1")
     this.#dead = db.prepare(
@@ -44,13 +42,10 @@ export class Knowledge {
        where op_id = ? and seq > ? and seq < ?`,
     )
     this.#superseded = db.prepare("select by_op_id from sturdy_superseded where op_id = ? and seq > ? and seq < ?")
-    this.#known = db.prepare(
-      `select hex(op_id) as id from sturdy_op where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))
-       union all select hex(op_id) from sturdy_dead_letter
-         where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))
-       union all select hex(op_id) from sturdy_superseded
-         where seq > ?1 and seq < ?2 and hex(op_id) in (select value from json_each(?3))`,
-    )
+    const known = (table: string) =>
+      `select op_id from ${table} where op_id in (select unhex(value) from json_each(?3)) and seq > ?1 and seq < ?2`
+    const tables = ["sturdy_op", "sturdy_dead_letter", "sturdy_superseded"]
+    this.#known = db.prepare(tables.map(known).join(" union all "))
     this.#result = db.prepare("select result from sturdy_result where seq = ?")
   }
 
@@ -65,9 +60,9 @@ export class Knowledge {
 
   /** Which of these ids an op of this stream has that was recorded after that place. One look through them for all. */
   knownOf(stream: StreamRow, op_ids: readonly string[], after_seq: number): Set<string> {
-    const byHex = new Map(op_ids.map((op_id) => [Buffer.from(idBlob(op_id)).toString("hex").toUpperCase(), op_id]))
-    const found = this.#known.all(after_seq, endSeq(stream.stream_id), JSON.stringify([...byHex.keys()]))
-    return new Set(found.map(({ id }) => byHex.get(id)!))
+    const hex = op_ids.map((op_id) => Buffer.from(idBlob(op_id)).toString("hex"))
+    const found = this.#known.all(after_seq, endSeq(stream.stream_id), JSON.stringify(hex))
+    return new Set(found.map((row) => idText(row.op_id)))
   }
 
   /**
@@ -75,12 +70,8 @@ export class Knowledge {
    * stream where the caller has it.
    */
   stateOf(stream: StreamRow, op_id: string, known_seq?: number): OpState | undefined {
-    return this.connection.read("look up op", () => this.#stateOf(stream, op_id, known_seq))
-  }
-
-  #stateOf(stream: StreamRow, op_id: string, known_seq: number | undefined): OpState | undefined {
     const range = known_seq === undefined ? rangeOf(stream) : ([known_seq - 1, known_seq + 1] as const)
-    return this.streams.connection.read("look for an op", () => this.#find(stream, [idBlob(op_id), ...range]))
+    return this.connection.read("look up op", () => this.#find(stream, [idBlob(op_id), ...range]))
   }
 
   #find(stream: StreamRow, key: [Uint8Array, number, number]): OpState | undefined {
@@ -102,11 +93,6 @@ function rangeOf(stream: StreamRow): [number, number] {
 }
 
 function deadState({ code, message, decision, retried_op_id }: DeadRow): OpState {
-  return {
-    state: "dead",
-    code,
-    message,
-    ...(decision && { decision }),
-    ...(retried_op_id && { retried_op_id: idText(retried_op_id) }),
-  }
+  if (decision === "discarded") return { state: "discarded", code }
+  return { state: "dead", code, message, ...(retried_op_id && { retried_op_id: idText(retried_op_id) }) }
 }

@@ -3,6 +3,9 @@ import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync, type
 import { basename, dirname, join, resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 
+/** "Strd": marks an outbox file, beside its tables. */
+export const application_id = 0x53747264
+
 /** The real path, with folder and file created if they are not there. @throws SturdyError `database_unopenable`. */
 export function locate(path: string, again = true): string {
   const folder = dirname(resolve(path))
@@ -76,6 +79,15 @@ export function corrupt(file: string, why: string, options: { cause?: unknown } 
   )
 }
 
+/** A name for what is put aside: nothing that was is ever overwritten. */
+export function nameAside(path: string, now: number, suffixes: readonly string[] = [""]): string {
+  const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "")
+  for (let n = 1; ; n++) {
+    const name = `${path}.damaged-${stamp}${n === 1 ? "" : `-${n}`}`
+    if (suffixes.every((suffix) => !statOf(name + suffix))) return name
+  }
+}
+
 export function statOf(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false })
 }
@@ -94,6 +106,7 @@ function isFile(path: string): boolean {
   }
 }
 
-function systemCode(error: unknown): string | undefined {
+/** Node's code of an error of the system, e.g. `ENOENT`. */
+export function systemCode(error: unknown): string | undefined {
   return typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined
 }

@@ -1,9 +1,7 @@
 /**
  * A damaged outbox is put aside, whole and for ever, so that a fresh one can begin in its place.
  *
- * Other processes. While we look and rename we hold a lock on the damaged file itself: SQLite's VFS `unix-excl` takes it
- * before the first page is read, and gets BUSY while another process has the file open, since a connection in WAL mode
- * keeps its shared lock for as long as it lives. Who waits for us holds the damaged file, and would take a -journal or
+ * Other processes. While we look and rename we hold a lock on the damaged file itself (alone.ts). Who waits for us holds the damaged file, and would take a -journal or
  * -wal at the path for that file's own: so the lock is kept until the fresh outbox is made. Then they find that their
  * file has moved, and open again (database.ts).
  *
@@ -11,7 +9,6 @@
  * beside the old -wal. A kill in between leaves a marker that condemns the inode (suspect.ts). The lock is given up
  * last: at its last close SQLite copies a -wal back, but not into a file that has moved.
  */
-import { constants } from "bun:sqlite"
 import {
   accessSync,
   closeSync,
@@ -24,20 +21,17 @@ import {
   rmSync,
 } from "node:fs"
 import { dirname } from "node:path"
-import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
-import { isDamage, sqliteCode } from "./fault.ts"
-import { Handle } from "./handle.ts"
-import { bytesOf, isEmpty, statOf, syncFolders } from "./place.ts"
+import { openAlone } from "./alone.ts"
+import type { Handle } from "./handle.ts"
+import { application_id, bytesOf, isEmpty, nameAside, statOf, syncFolders } from "./place.ts"
 import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
-
-/** "Strd": marks an outbox file, beside its tables. */
-export const application_id = 0x53747264
+import { walFault } from "./wal.ts"
 
 export interface Quarantined {
-  /** Where the damaged file is now; its -wal lies beside it. */
+  /** Where the damaged file is now, its -wal beside it; or only the damaged -wal of the outbox that was opened. */
   file: string
   message: string
 }
@@ -82,7 +76,7 @@ function lockDamaged(file: string, ino: number, damage: SturdyError, { clock }: 
       fill(file, ino)
     }
     lock = lockAlone(file, damage)
-    if (isThere() && (wasEmpty || condemned || findDamage(lock))) return lock
+    if (isThere() && (wasEmpty || condemned || findDamage(lock) || walFault(file)?.of === "header")) return lock
   } catch (error) {
     lock?.close()
     // Whatever went wrong: another process was faster, and it is another file.
@@ -144,28 +138,21 @@ function mayRename(file: string): boolean {
 function lockAlone(file: string, damage: SturdyError): Handle {
   let lock: Handle | undefined
   try {
-    const flags = constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_URI
-    lock = new Handle(`${pathToFileURL(file)}?vfs=unix-excl`, flags)
-    lock.run(`pragma busy_timeout = ${limit.record_busy_ms_max}`)
-    // Closing deletes by name, and by then the name may be the fresh outbox's.
-    lock.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, Int32Array.of(1, 0))
-    lock.prepare("select count(*) from sqlite_schema").get()
-    return lock
-  } catch (error) {
-    if (lock && isDamage(error)) return lock
-    lock?.close()
-    if (!sqliteCode(error)?.startsWith("SQLITE_BUSY")) throw damage
-    throw new SturdyError(
-      "database_corrupt",
-      `${damage.message}; another process has it open, so it stays where it is`,
-      "End the other process, then open the outbox again.",
-      { cause: damage },
-    )
+    lock = openAlone(file, limit.record_busy_ms_max)
+  } catch {
+    throw damage
   }
+  if (lock) return lock
+  throw new SturdyError(
+    "database_corrupt",
+    `${damage.message}; another process has it open, so it stays where it is`,
+    "End the other process, then open the outbox again.",
+    { cause: damage },
+  )
 }
 
 function putAside(file: string, ino: number, seams: Seams): string {
-  const to = freeName(file, seams.clock.now())
+  const to = nameAside(file, seams.clock.now(), ["", "-wal", "-journal"])
   suspect(file, "put aside", seams.clock.now(), ino)
   for (const suffix of ["-wal", "-journal"]) if (bytesOf(file + suffix) > 0) renameSync(file + suffix, to + suffix)
   for (const suffix of ["-wal", "-journal", "-shm"]) rmSync(file + suffix, { force: true })
@@ -176,13 +163,4 @@ function putAside(file: string, ino: number, seams: Seams): string {
   syncFolders(dirname(file), dirname(file))
   acquit(file)
   return to
-}
-
-/** Nothing that was put aside is ever overwritten. */
-function freeName(file: string, now: number): string {
-  const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "")
-  for (let n = 1; ; n++) {
-    const name = `${file}.damaged-${stamp}${n === 1 ? "" : `-${n}`}`
-    if (["", "-wal", "-journal"].every((suffix) => !statOf(name + suffix))) return name
-  }
 }

@@ -75,16 +75,11 @@ export class Recorder {
    *   `busy`, `disk_full`, `storage_fault`, `database_corrupt`, `database_moved`; nothing was written unless `indeterminate`.
    */
   record(stream_id: number, unit: readonly NewOp[], bookmark?: Bookmark): RecordedOp[] {
-    const { insideHost, damage } = this.connection
-    if (damage) throw damage
+    const { insideHost } = this.connection
     if (insideHost) this.#candidates.forget()
     let recorded = false
     try {
-      const ops = this.connection.transact(
-        "record",
-        () => this.#write(stream_id, unit, bookmark),
-        limit.record_busy_ms_max,
-      )
+      const ops = this.connection.write("record", () => this.#write(stream_id, unit, bookmark))
       recorded = true
       return ops
     } finally {
@@ -100,7 +95,7 @@ export class Recorder {
 
   /** Moves a bookmark where nothing had to be recorded. */
   recordBookmark(bookmark: Bookmark): void {
-    this.connection.transact("record", () => this.captures.moveBookmark(bookmark), limit.record_busy_ms_max)
+    this.connection.write("record", () => this.captures.moveBookmark(bookmark))
   }
 
   /**

@@ -9,7 +9,7 @@ import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
 import { DeadLetterRows } from "./dead-letter-row.ts"
 import { idText } from "./id-blob.ts"
-import { endSeq, type StreamRow, type Streams } from "./stream.ts"
+import { endSeq, firstSeq, type StreamRow, type Streams } from "./stream.ts"
 
 /** Batches pruned in one transaction, at most: settling stays short. */
 const step_batches = 16
@@ -68,7 +68,9 @@ export class Retention {
       db.prepare("delete from sturdy_superseded where seq > ? and seq <= ? and by_op_id is null"),
     ]
     this.#rowsBetween = db.prepare("select count(*) as count from sturdy_op where seq > ? and seq <= ?")
-    this.#dead = db.prepare("select count(*) as count from sturdy_dead_letter where seq >> 32 = ? and decision is null")
+    this.#dead = db.prepare(
+      "select count(*) as count from sturdy_dead_letter where decision is null and seq >= ? and seq < ?",
+    )
   }
 
   /** Deletes what need not be kept, oldest batch first, a few per call. Inside the settling transaction. */
@@ -131,6 +133,12 @@ export class Retention {
     // Counted in what is retained, which is bounded; what is pending above it may be a million.
     const kept = this.#rowsBetween.get(stream.pruned_seq, stream.cursor)!.count
     const gaps = stream.gap_count + stream.cursor - stream.pruned_seq - kept
-    this.#reset.run(stream_id, base.cursor, base.head_op_id, gaps, this.#dead.get(stream_id)!.count)
+    this.#reset.run(
+      stream_id,
+      base.cursor,
+      base.head_op_id,
+      gaps,
+      this.#dead.get(firstSeq(stream_id), endSeq(stream_id))!.count,
+    )
   }
 }

@@ -114,21 +114,36 @@ export const BatchTable = sqliteTable("sturdy_batch", {
 })
 
 /** What the server rejected for good, kept whole until a person decides. */
-export const DeadLetterTable = sqliteTable("sturdy_dead_letter", {
-  seq: integer().primaryKey(),
-  op_id: bytes().notNull(),
-  code: text().notNull(),
-  message: text().notNull(),
-  /** The op as it was sent, JSON. */
-  op: text().notNull(),
-  time_created: integer().notNull(),
-  key: text(),
-  /** `retried` or `discarded`, by a person or the host; null as long as nobody has decided. */
-  decision: text(),
-  time_decided: integer(),
-  /** The new op that a retry recorded for it. */
-  retried_op_id: bytes(),
-})
+export const DeadLetterTable = sqliteTable(
+  "sturdy_dead_letter",
+  {
+    seq: integer().primaryKey(),
+    op_id: bytes().notNull(),
+    code: text().notNull(),
+    message: text().notNull(),
+    /** The op as it was sent, JSON. */
+    op: text().notNull(),
+    time_created: integer().notNull(),
+    key: text(),
+    /** `retried` or `discarded`, by a person or the host; null as long as nobody has decided. */
+    decision: text(),
+    time_decided: integer(),
+    /** The new op that a retry recorded for it. */
+    retried_op_id: bytes(),
+  },
+  (table) => [
+    index("sturdy_dead_letter_op_id_idx").on(table.op_id),
+    // Undecided ones in the order of the stream, and decided ones: an index ends with the rowid, which is seq.
+    index("sturdy_dead_letter_decision_idx").on(table.decision),
+    index("sturdy_dead_letter_retried_op_id_idx")
+      .on(table.retried_op_id)
+      .where(sql`retried_op_id is not null`),
+    // What may be recorded again or given up with another one, without a look at the payloads.
+    index("sturdy_dead_letter_hanging_idx")
+      .on(table.seq, table.op_id, sql`json_extract(op, '$.depends_on')`)
+      .where(sql`decision is null and json_extract(op, '$.depends_on') <> '[]'`),
+  ],
+)
 
 /** Ops that a newer op replaced, here (never sent) or by the server's word (then `by_op_id` may be unknown). */
 export const SupersededTable = sqliteTable(

@@ -124,7 +124,7 @@ export class Streams {
     if (known) return sameShare(known, ref)
     // A rollback would give its number to another stream, and who holds this one would write into that share.
     this.connection.assertAlone("open stream")
-    return this.connection.transact("open stream", () => this.#create(name, ref, session_id), limit.record_busy_ms_max)
+    return this.connection.write("open stream", () => this.#create(name, ref, session_id))
   }
 
   find(name: string): StreamRow | undefined {
@@ -183,7 +183,7 @@ export class Streams {
          where stream_id = ? and time_removal is null`,
       ).run(seams.clock.now(), stream_id)
     }
-    this.connection.transact("record removal", record, limit.record_busy_ms_max)
+    this.connection.write("record removal", record)
   }
 
   #create(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {

@@ -282,6 +282,17 @@ describe("discard()", () => {
     expect(ids(t.stream)).toEqual([])
   })
 
+  test("is what result() says of the op from then on, with the code of the service", async () => {
+    await using t = await openPatient("1")
+    const one = t.put("1", { wantResult: true })
+    await t.drained()
+    expect((await rejectionOf(t.box.run(t.outbox.result(one)))).code).toBe("op_rejected")
+    const [{ code }] = t.stream.deadLetters() as [{ code: string }]
+    t.stream.discard(t.id(one))
+    const error = await rejectionOf(t.box.run(t.outbox.result(one)))
+    expect([error.code, error.message]).toEqual(["op_discarded", expect.stringContaining(`rejected (${code})`)])
+  })
+
   test("works after the share was removed, where a retry is refused", async () => {
     await using t = await openPatient("1")
     const one = t.put("1")

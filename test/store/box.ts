@@ -90,7 +90,7 @@ export function openStore(where: string | Database, options: StoreOptions = {}) 
     recorder,
     freezer,
     settler,
-    knowledge: new Knowledge(connection, streams),
+    knowledge: new Knowledge(connection),
     stream_id,
     newOp,
     stream: () => streams.get(stream_id),

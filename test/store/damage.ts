@@ -29,14 +29,17 @@ export function closedOutbox(file: string, ops: Op[] = [{}]): string[] {
 }
 
 /**
- * What a process leaves that was killed: the main file with the ops of `before`, and a -wal with those of `after`. Copied
- * while it was open, as a kill would leave it.
+ * What a process leaves that was killed: the main file with the ops of `before`, and a -wal with those of `after`; without
+ * a checkpoint all of it is in the -wal. Copied while it was open, as a kill would leave it.
  */
-export function killedOutbox(file: string, { before = [{}], after = [{}] }: { before?: Op[]; after?: Op[] } = {}) {
+export function killedOutbox(
+  file: string,
+  { before = [{}], after = [{}], checkpoint = true }: { before?: Op[]; after?: Op[]; checkpoint?: boolean } = {},
+) {
   const alive = `${file}.alive`
   const store = openStore(alive)
   const ids = store.record(...before)
-  store.db.run("pragma wal_checkpoint(truncate)")
+  if (checkpoint) store.db.run("pragma wal_checkpoint(truncate)")
   ids.push(...store.record(...after))
   for (const suffix of ["", "-wal"]) copyFileSync(alive + suffix, file + suffix)
   store.close()

@@ -2,13 +2,14 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import * as limit from "../../src/intent/limit.ts"
+import { SturdyError } from "../../src/intent/error.ts"
 import { isUlid } from "../../src/intent/ulid.ts"
 import { DeadGraph, type DeadNode } from "../../src/store/dead-graph.ts"
 import { DeadLetters, derivedOpId } from "../../src/store/dead-letter.ts"
 import { idBlob } from "../../src/store/id-blob.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
-import { type Op, openStore, type StoreOptions } from "./box.ts"
+import { type Op, openStore, ref, type StoreOptions } from "./box.ts"
 
 async function openGrave(options: StoreOptions = {}) {
   const dir = tempDir()
@@ -178,6 +179,25 @@ describe("what is recorded next under a key", () => {
   })
 })
 
+test("nothing is written any more once the -wal cannot be copied back: record, a bookmark, retry, discard, a stream", async () => {
+  await using t = await openGrave()
+  const [dead] = t.bury({})
+  const { connection, recorder, streams } = t.store
+  connection.damage = new SturdyError("database_corrupt", "the file was cut", "Open it again.")
+  const { commits } = connection
+  const writes: Record<string, () => unknown> = {
+    record: () => t.store.record({}),
+    bookmark: () => recorder.recordBookmark({ source: "s", place: 1 }),
+    retry: () => t.retry(dead!),
+    discard: () => t.discard(dead!),
+    stream: () => streams.open("another", { ...ref, share_id: "another" }, undefined),
+    removal: () => streams.recordRemoval(t.store.stream_id),
+  }
+  for (const [name, write] of Object.entries(writes))
+    expect([name, errorOf(write).code]).toEqual([name, "database_corrupt"])
+  expect(connection.commits).toBe(commits)
+})
+
 describe("retention", () => {
   test("keeps an undecided dead letter for ever, a decided one as long as its op", async () => {
     await using t = await openGrave()
@@ -187,7 +207,7 @@ describe("retention", () => {
     t.store.settle()
     expect([t.count("sturdy_dead_letter"), t.stateOf(retried!)]).toMatchObject([
       3,
-      { state: "dead", decision: "retried", retried_op_id: derivedOpId(retried!, 1) },
+      { state: "dead", retried_op_id: derivedOpId(retried!, 1) },
     ])
     t.prune()
     expect([t.undecided(), t.count("sturdy_dead_letter"), t.stateOf(retried!), t.stateOf(discarded!)]).toEqual([
@@ -250,7 +270,7 @@ describe("after a server_reset", () => {
     expect([waiting, given].map((op_id) => t.stateOf(op_id!))).toEqual([{ state: "pending" }, { state: "pending" }])
     while (t.store.pending() > 0) t.store.settle({ [waiting!]: "not_yet", [given!]: "other_reason" })
     expect([t.undecided(), t.store.stream().dead_count]).toEqual([[old!, waiting!], 2])
-    expect(t.stateOf(given!)).toMatchObject({ state: "dead", code: "other_reason", decision: "discarded" })
+    expect(t.stateOf(given!)).toEqual({ state: "discarded", code: "other_reason" })
   })
 
   test("an op that an Ack then calls superseded is that, whatever was decided", async () => {
@@ -281,7 +301,11 @@ test("of any graph, what is retried together depends on nothing dead but what is
         decision: decision === 0 ? "discarded" : decision === 1 ? "retried" : undefined,
         retried_op_id: decision === 1 ? (index + 1 < drawn.length ? `${index + 1}` : "elsewhere") : undefined,
       }))
-      const graph = new DeadGraph(nodes)
+      const graph = new DeadGraph({
+        letter: (op_id) => nodes.find((node) => node.op_id === op_id),
+        retriedAs: (op_id) => nodes.filter((node) => node.retried_op_id === op_id).map((node) => node.op_id),
+        hanging: () => nodes.filter((node) => !node.decision && node.depends_on.length > 0),
+      })
       const dead = new Set(nodes.filter((node) => !node.retried_op_id).map((node) => node.op_id))
       for (const root of nodes.filter((node) => !node.decision)) {
         const before = new Set([root.op_id])

@@ -57,6 +57,10 @@ const damages: Record<string, (file: string) => void> = {
     closedOutbox(file)
     overwrite(file, 100, new Uint8Array(page_bytes - 100).fill(0xa5))
   },
+  "a -wal with a damaged header": (file) => {
+    killedOutbox(file, { before: many(50) })
+    overwrite(`${file}-wal`, 5, Uint8Array.of(0xa5))
+  },
   "a file overwritten from its first byte, with a -wal": (file) => {
     killedOutbox(file, { before: many(50) })
     overwrite(file, 0, new Uint8Array(page_bytes).fill(0xa5))
@@ -320,6 +324,7 @@ describe("several processes", () => {
     "a stump of 50 bytes",
     "a file of 0 bytes with a -wal",
     "a file cut after its first page, with a -wal",
+    "a -wal with a damaged header",
   ])
     test(`that open ${name} at once: one puts it aside, all record into the fresh one`, async () => {
       await using dir = tempDir()
@@ -336,7 +341,11 @@ describe("several processes", () => {
       expect(store.pending()).toBe(12)
     })
 
-  for (const name of ["a file cut after its first page, with a -wal", "a file of 0 bytes with a -wal"])
+  for (const name of [
+    "a file cut after its first page, with a -wal",
+    "a file of 0 bytes with a -wal",
+    "a -wal with a damaged header",
+  ])
     for (const [point, left] of Object.entries({
       "quarantine:before-main-file": "refused",
       "quarantine:after-main-file": "fresh",
