@@ -217,7 +217,7 @@ export class Flusher {
     if (error instanceof SturdyError) {
       this.parts.failed(error)
       // It may pass: descriptors that had run out, permissions that were taken.
-      return this.wake(limit.retry_delay_ms_max)
+      return this.wake(this.lease.lease_ms)
     }
     this.#stopped = true
     this.#stopStreams()
