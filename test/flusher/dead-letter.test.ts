@@ -287,7 +287,7 @@ describe("discard()", () => {
     const one = t.put("1", { wantResult: true })
     await t.drained()
     expect((await rejectionOf(t.box.run(t.outbox.result(one)))).code).toBe("op_rejected")
-    const [{ code }] = t.stream.deadLetters() as [{ code: string }]
+    const { code } = t.stream.deadLetters()[0]!
     t.stream.discard(t.id(one))
     const error = await rejectionOf(t.box.run(t.outbox.result(one)))
     expect([error.code, error.message]).toEqual(["op_discarded", expect.stringContaining(`rejected (${code})`)])
