@@ -80,8 +80,8 @@ function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDat
       try {
         return { ...openFile(file, seams, kept), quarantined: inOne(kept) }
       } catch (error) {
-        if (!(error instanceof SturdyError) || tries >= tries_max || ino === undefined) throw error
-        if (statOf(file)?.ino !== ino) continue
+        if (!(error instanceof SturdyError) || tries >= tries_max) throw error
+        if (ino === undefined || statOf(file)?.ino !== ino) continue
         const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
         if (damaged === "refuse" || !isDamaged) throw error
         const aside = quarantine(file, ino, error, seams)

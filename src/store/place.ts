@@ -1,5 +1,15 @@
 /** Where the outbox file lies, and what only the file system can say of it. Opens nothing that SQLite may have open. */
-import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync, type Stats } from "node:fs"
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 
@@ -15,11 +25,11 @@ export function locate(path: string, again = true): string {
     const file = join(realpathSync(folder), basename(path))
     const stats = statOf(file)
     if (!stats) closeSync(openSync(file, "wx", 0o600))
-    return realpathSync(file)
+    return realPath(file)
   } catch (cause) {
     if (cause instanceof SturdyError) throw cause
     // Another process created it between our look and our create.
-    if (systemCode(cause) === "EEXIST" && isFile(path)) return realpathSync(path)
+    if (systemCode(cause) === "EEXIST" && isFile(path)) return realPath(resolve(path))
     // Another process put it aside just now.
     if (systemCode(cause) === "ENOENT" && again) return locate(path, false)
     throw new SturdyError(
@@ -29,6 +39,15 @@ export function locate(path: string, again = true): string {
       { cause },
     )
   }
+}
+
+/**
+ * Only links are followed: realpath() of a file asks the kernel how what it opened is called, and answers with the name
+ * under which another process has put it aside meanwhile.
+ */
+function realPath(file: string): string {
+  if (lstatSync(file).isSymbolicLink()) return realPath(resolve(dirname(file), readlinkSync(file)))
+  return join(realpathSync(dirname(file)), basename(file))
 }
 
 /** New names survive a power loss once their folder is synced; SQLite syncs only the folder of the file itself. */
@@ -61,8 +80,9 @@ export function refuseForeign(file: string): void {
       `${file} has ${stats.nlink} hard links: two names lead to two WALs for one file`,
       "Keep one name for the outbox file.",
     )
-  const wal = isEmpty(file) ? bytesOf(`${file}-wal`) : 0
-  if (wal > 0) throw corrupt(file, `it is empty but its -wal has ${wal} bytes`)
+  // In this order: who makes the file writes into it before there is a -wal.
+  const wal = bytesOf(`${file}-wal`)
+  if (wal > 0 && isEmpty(file)) throw corrupt(file, `it is empty but its -wal has ${wal} bytes`)
 }
 
 /** As SQLite sees it: one byte is an old workaround for a file system, and counts as none (os_unix.c, unixFileSize). */

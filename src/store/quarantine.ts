@@ -66,9 +66,9 @@ function lockDamaged(file: string, ino: number, damage: SturdyError, { clock }: 
   const isThere = () => statOf(file)?.ino === ino
   let lock: Handle | undefined
   try {
-    // Begun by a process that was killed: its -wal may be put aside already, and with it what tells.
-    const condemned = suspicionOf(file)?.condemned === ino
-    if (!(condemned || isOutbox(file)) || !mayRename(file)) throw damage
+    // Begun by another process: its -wal may be put aside already, and with it what tells. Asked last, as it is said first.
+    const isOurs = isOutbox(file) || suspicionOf(file)?.condemned === ino
+    if (!isOurs || !mayRename(file)) throw damage
     const wasEmpty = isEmpty(file)
     if (wasEmpty) {
       // No longer empty it may be opened: should it stay, every page is looked at first.
@@ -76,6 +76,7 @@ function lockDamaged(file: string, ino: number, damage: SturdyError, { clock }: 
       fill(file, ino)
     }
     lock = lockAlone(file, damage)
+    const condemned = suspicionOf(file)?.condemned === ino
     if (isThere() && (wasEmpty || condemned || findDamage(lock) || walFault(file)?.of === "header")) return lock
   } catch (error) {
     lock?.close()
