@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite"
 import { opStates, readOps } from "../inspect/ops.ts"
 import { readStatus } from "../inspect/status.ts"
 import { SturdyError } from "../intent/error.ts"
-import { openDatabaseForReading } from "../store/database.ts"
+import { readingOutbox } from "../store/database.ts"
 import { type Command, dbOption, note, numberOption, printJson, printLine, textOption, UsageError } from "./command.ts"
 
 export const ops: Command = {
@@ -36,15 +36,15 @@ reads.
     const stream = textOption(input, "stream")
     const after = numberOption(ops, input, "after", { min: 0, max: Number.MAX_SAFE_INTEGER })
     const limit = numberOption(ops, input, "limit", { min: 1, max: 100_000 }) ?? 100
-    const db = openDatabaseForReading(dbOption(ops, input))
-    if (stream !== undefined) assertStream(db, stream)
-    const page = readOps(db, {
-      limit,
-      ...(state !== undefined && { state }),
-      ...(stream !== undefined && { stream }),
-      ...(after !== undefined && { after }),
+    const page = readingOutbox(dbOption(ops, input), (db) => {
+      if (stream !== undefined) assertStream(db, stream)
+      return readOps(db, {
+        limit,
+        ...(state !== undefined && { state }),
+        ...(stream !== undefined && { stream }),
+        ...(after !== undefined && { after }),
+      })
     })
-    db.close()
     for (const op of page.ops)
       if (input.options.json) printJson({ version: 1, ...op })
       else

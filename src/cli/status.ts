@@ -1,6 +1,6 @@
 /** `sturdy status`: does anything stand, and why? */
 import { readStatus, type StreamSummary } from "../inspect/status.ts"
-import { openDatabaseForReading } from "../store/database.ts"
+import { readingOutbox } from "../store/database.ts"
 import { type Command, dbOption, print, printJson, printLine } from "./command.ts"
 
 export const status: Command = {
@@ -16,9 +16,7 @@ outbox is not changed, and a host that has it open is not disturbed. Exit code 3
   options: { db: { type: "string" } },
   positionals: 0,
   async run(input) {
-    const db = openDatabaseForReading(dbOption(status, input))
-    const found = readStatus(db)
-    db.close()
+    const found = readingOutbox(dbOption(status, input), readStatus)
     if (input.options.json) printJson(found)
     else {
       print(`${found.pending} pending, ${found.dead} dead, ${count(found.streams.length, "stream")}`)

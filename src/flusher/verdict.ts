@@ -7,7 +7,7 @@ import * as limit from "../intent/limit.ts"
 import type { AckedBatch, StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
-import type { Answer, Post, PostAnswer } from "../wire/session.ts"
+import { withoutSecret, type Answer, type Post, type PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 import { blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
@@ -156,15 +156,16 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
     if (isRefusal(one.value)) return refusedBatch(shipment.stream, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
     if (wrong) return { acked, patch, next: protocolFault(`an answer that is no Ack: ${wrong}`) }
-    acked.push(ackedBatch(batch, one.value))
+    acked.push(ackedBatch(batch, one.value, shipment.stream.secret))
   }
   return { acked, patch, next: { go: "on" } }
 }
 
-function ackedBatch(batch: FrozenBatch, ack: Ack): AckedBatch {
+function ackedBatch(batch: FrozenBatch, ack: Ack, secret: string): AckedBatch {
+  const said = (message: unknown) => withoutSecret(String(message), secret)
   return {
     batch,
-    rejected: new Map(ack.rejected.map(({ op_id, code, message }) => [op_id, { code, message: String(message) }])),
+    rejected: new Map(ack.rejected.map(({ op_id, code, message }) => [op_id, { code, message: said(message) }])),
     results: ack.results ?? {},
     register: { cursor: ack.cursor, head_op_id: ack.head_op_id },
   }
@@ -178,7 +179,7 @@ function refusedBatch(
   facts: OutboxFacts,
 ): Verdict {
   const { refused } = refusal
-  const message = String(refusal.message)
+  const message = withoutSecret(String(refusal.message), stream.secret)
   if (refused !== "gap" && refused !== "server_reset")
     return { acked, patch, next: refusedCall(stream, { code: refused, message }, refusal.retry_after_ms) }
   const register = registerOf(refusal)

@@ -4,6 +4,8 @@
 export function shapeProblem(value: unknown, fields: readonly string[]): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return `must be an object, got ${kindOf(value)}`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return "must be a plain object"
   const unknown = Object.keys(value).find((name) => !fields.includes(name))
   return unknown === undefined ? undefined : `has no field ${unknown}: there are ${fields.join(", ")}`
 }

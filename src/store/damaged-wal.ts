@@ -4,7 +4,8 @@
  *
  * Another process may write it while we read, so that it only looks damaged: what is certain is seen alone. As long as
  * that cannot be had it is looked at again, since two that open at once are in each other's way for a moment only; whoever
- * has it open for longer is at work in it, and was there before the damage, or has seen to it.
+ * has it open for longer is taken to be at work in it, and to have been there before the damage or to have seen to it.
+ * A mere reader that holds the file for longer hides the damage (ARCHITECTURE.md, "Faults", what is not held).
  */
 import { closeSync, fsyncSync, openSync, renameSync } from "node:fs"
 import { dirname } from "node:path"

@@ -16,6 +16,7 @@ import { keepDamagedWal } from "./damaged-wal.ts"
 import { sqliteCode, storageError } from "./fault.ts"
 import { Handle } from "./handle.ts"
 import { migrate, upToDate } from "./migrate.ts"
+import { walFault } from "./wal.ts"
 import { application_id, bytesOf, corrupt, locate, refuseForeign, statOf } from "./place.ts"
 import { quarantine, type Quarantined } from "./quarantine.ts"
 import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
@@ -164,15 +165,21 @@ function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
   }
 }
 
-/** Opens an outbox for looking only: nothing is created, migrated or locked, and its owner is never waited for. */
+/**
+ * Opens an outbox for looking only: nothing is created, migrated or locked, and its owner is never waited for. Close it:
+ * what is open when the process exits Bun closes itself, and then SQLite empties a -wal of which it could read nothing.
+ */
 export function openDatabaseForReading(path: string): Database {
   if (!statOf(path))
     throw new SturdyError("database_missing", `no outbox at ${path}`, "Check the path, or name another with --db FILE.")
   refuseForeign(path)
+  let db: Handle | undefined
   try {
-    const db = openReadOnly(path)
+    db = openReadOnly(path)
     db.run(`pragma busy_timeout = ${limit.busy_timeout_ms}`)
     const isEmpty = refuseOther(db, path)
+    if (isEmpty && walFault(path))
+      throw corrupt(path, `its -wal has ${bytesOf(`${path}-wal`)} bytes, none of them readable`)
     if (isEmpty)
       throw new SturdyError(
         "database_not_outbox",
@@ -181,15 +188,26 @@ export function openDatabaseForReading(path: string): Database {
       )
     return db
   } catch (error) {
+    db?.close()
     throw storageError(error, `reading ${path}`)
   }
 }
 
+/** The same for as long as `read` runs, whatever it throws. */
+export function readingOutbox<T>(path: string, read: (db: Database) => T): T {
+  const db = openDatabaseForReading(path)
+  try {
+    return read(db)
+  } finally {
+    db.close()
+  }
+}
+
 /** Without a WAL nobody has it open, and SQLite is told that the file does not change: else it would create -wal and -shm. */
-function openReadOnly(path: string): Database {
-  if (bytesOf(`${path}-wal`) > 0) return new Database(path, { readonly: true })
+function openReadOnly(path: string): Handle {
+  if (bytesOf(`${path}-wal`) > 0) return new Handle(path, { readonly: true })
   const uri = `${pathToFileURL(resolve(path))}?immutable=1`
-  return new Database(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI)
+  return new Handle(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI)
 }
 
 /** Closing the last writable handle copies a -wal back: what is not ours to open must be seen through a read-only one. */

@@ -66,11 +66,12 @@ export async function sendPost(
   })
   // The remote's own type describes awaited results; this narrow one describes what we pipeline.
   const remote = session.getRemoteMain() as unknown as RemoteService & Disposable
-  const created = post.create && answerOf(remote.createShare(post.create))
+  const { secret } = post.redeem
+  const created = post.create && answerOf(remote.createShare(post.create), secret)
   const redeemed = remote.redeemShare(post.redeem)
-  const grant = answerOf(redeemed.then(factsOf))
-  const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch)))
-  const removed = post.remove ? answerOf(redeemed.share.removeShare()) : undefined
+  const grant = answerOf(redeemed.then(factsOf), secret)
+  const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch), secret))
+  const removed = post.remove ? answerOf(redeemed.share.removeShare(), secret) : undefined
   try {
     const deadline_ms = limit.request_deadline_ms
     batch.answer(
@@ -126,19 +127,24 @@ function mediaType(content_type: string | null): string {
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */
-function answerOf<T>(promise: PromiseLike<T>): Promise<Answer<T>> {
+function answerOf<T>(promise: PromiseLike<T>, secret: string): Promise<Answer<T>> {
   return Promise.resolve(
     promise.then(
       (value): Answer<T> => ({ kind: "value", value }),
-      (error): Answer<T> => errorAnswer(error),
+      (error): Answer<T> => errorAnswer(error, secret),
     ),
   )
 }
 
-function errorAnswer(error: unknown): Answer<never> {
+/** What a peer says may repeat what it was sent. */
+export function withoutSecret(text: string, secret: string): string {
+  return text.replaceAll(secret, "[secret]")
+}
+
+function errorAnswer(error: unknown, secret: string): Answer<never> {
   if (error instanceof TransportFault) return { kind: "fault", fault: error }
-  const message = error instanceof Error ? error.message : String(error)
+  const message = withoutSecret(error instanceof Error ? error.message : String(error), secret)
   if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
-    return { kind: "refused", code: error.code, message }
+    return { kind: "refused", code: withoutSecret(error.code, secret), message }
   return { kind: "failed", message }
 }

@@ -1,10 +1,11 @@
 /** The CLI as people and scripts meet it: real processes, what they print, and how they end. */
 import {
   chmodSync,
+  copyFileSync,
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -268,6 +269,28 @@ describe("status and ops", () => {
     expect(out).toContain("blocked: revoked (gone)")
     expect(out).toContain("Ask the share's owner")
   })
+
+  test.each(["status", "ops"])(
+    "%s leaves a -wal of which nothing can be read as it is, and says that it is damaged",
+    async (name) => {
+      await using dir = tempDir()
+      const copy = dir.file("copy.db")
+      {
+        // As a process leaves it that is killed before its first checkpoint.
+        await using outbox = openOutbox(dir.file())
+        outbox.pause()
+        outbox.stream("notes", ref).record({ method: "put", args: [1] })
+        for (const end of ["", "-wal"]) copyFileSync(dir.file() + end, copy + end)
+        await outbox.close({ flush_ms: 0 })
+      }
+      const wal = readFileSync(`${copy}-wal`)
+      wal[8]! ^= 1
+      writeFileSync(`${copy}-wal`, wal)
+      const { code, err } = await run([name, "--db", copy])
+      expect([code, err]).toEqual([3, expect.stringContaining("none of them readable")])
+      expect(readFileSync(`${copy}-wal`).equals(wal)).toBeTrue()
+    },
+  )
 
   test.each(["status", "ops"])("%s changes no byte and leaves no file behind", async (name) => {
     await using dir = tempDir()

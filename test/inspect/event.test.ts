@@ -141,6 +141,27 @@ test("the console example writes one line of JSON per event, without a secret", 
   expect(lines.join()).not.toContain(box.ref.secret)
 })
 
+test("a peer that echoes the secret in its errors, refusals and rejections does not bring it into an event", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  const { secret } = box.ref
+  const seen: string[] = []
+  outbox.onAny((event) => seen.push(JSON.stringify(event)))
+  const { service_id } = box.service
+  const echo = () => Object.assign(new Error(`bad secret ${secret}`), { code: `code ${secret}` })
+  box.fates.push(
+    by(new Fake({ service_id, throws: () => new Error(`bad secret ${secret}`) })),
+    by(new Fake({ service_id, throws: echo })),
+    by(new Fake({ service_id, refuse: [{ refused: "revoked", message: `revoked ${secret}` }] })),
+  )
+  record(stream, "1")
+  await box.turn(60_000, 1_000)
+  expect(stream.status().block).toMatchObject({ reason: "revoked", message: "revoked [secret]" })
+  expect(seen.join()).not.toContain(secret)
+  expect(seen.join()).toContain("[secret]")
+})
+
 test("the OpenTelemetry example counts events and ops, and a block that ended is none", async () => {
   await using box = await openBox(half)
   const outbox = box.open()
