@@ -1,7 +1,7 @@
 /** What callers of `result` and `flush` wait for and are told, looked up in the outbox whenever something was settled. */
 import { decodeValue } from "./intent/codec.ts"
 import { SturdyError } from "./intent/error.ts"
-import type { Clock } from "./intent/seam.ts"
+import type { Clock, Timer } from "./intent/seam.ts"
 import type { Block } from "./flusher/block.ts"
 import type { DiskBlock } from "./flusher/disk-block.ts"
 import type { IntentOp } from "./handle.ts"
@@ -20,6 +20,7 @@ export interface FlushReport {
 const timeout_ms_max = 2 ** 31 - 1
 
 export class Answers {
+  #endFlush: (() => void) | undefined
   readonly #waiting: Waiting
   /** Streams as one look at all who wait found them: thousands may wait on one. */
   #rows: Map<number, StreamRow> | undefined
@@ -90,14 +91,20 @@ export class Answers {
   /** The same, as far as `limit_ms` goes: resolves when it is there, or will not be in time. */
   async flushFor(limit_ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
+    this.#endFlush = resolve
     // Who waits holds the process: without a timer too.
-    const timer = limit_ms <= timeout_ms_max ? this.clock.timer(limit_ms, resolve, true) : undefined
+    const timer = this.endFlushIn(limit_ms)
     this.flush().then(
       () => resolve(),
       () => resolve(),
     )
     await promise
     timer?.cancel()
+  }
+
+  /** The flush of `flushFor` is given up by then, if it is still on. */
+  endFlushIn(limit_ms: number): Timer | undefined {
+    return limit_ms <= timeout_ms_max ? this.clock.timer(limit_ms, () => this.#endFlush?.(), true) : undefined
   }
 }
 

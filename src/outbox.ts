@@ -227,19 +227,19 @@ export class Outbox implements AsyncDisposable {
   }
 
   /**
-   * Flushes for at most `flush_ms` (not while paused), then closes. What is left is sent by the next process. Idempotent;
-   * safe during a flush: a POST on its way is given up, and its ops are answered as duplicates later. However it ends,
-   * nothing runs any longer and the file is free to be opened again; only with `invalid_argument` it stays open.
+   * Flushes for at most `flush_ms` (not while paused), then closes. What is left is sent by the next process. Idempotent, the
+   * shortest budget holds; safe during a flush: a POST on its way is given up, its ops are answered as duplicates later.
+   * However it ends, nothing runs any longer and the file is free; only with `invalid_argument` it stays open.
    */
   close(options: CloseOptions | null = {}): Promise<void> {
     const told = flushMsOf(options)
     if (told instanceof SturdyError) return Promise.reject(told)
-    this.#closing ??= this.#close(told)
-    return this.#closing
+    if (this.#closing) this.#parts.answers.endFlushIn(told)
+    return (this.#closing ??= this.#close(told))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+    return this.#closing ?? this.close()
   }
 
   #close(flush_ms: number): Promise<void> {

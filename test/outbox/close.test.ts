@@ -71,6 +71,20 @@ for (const flush_ms of [Infinity, Number.MAX_VALUE, 2 ** 31])
     expect(Math.max(...delays)).toBeLessThan(2 ** 31)
   })
 
+test("a second close with a shorter budget ends the flush of the first; disposing does not", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  box.always(fail("refused"))
+  record(box.stream(outbox), "1")
+  const ended: string[] = []
+  const first = outbox.close({ flush_ms: Infinity }).then(() => ended.push("first"))
+  void outbox[Symbol.asyncDispose]()
+  await box.turn(60_000, 1_000)
+  expect(ended).toEqual([])
+  await box.run(Promise.all([first, outbox.close({ flush_ms: 1_000 })]), 2_000)
+  expect(ended).toEqual(["first"])
+})
+
 test("close of a paused outbox does not wait for a flush that cannot happen", async () => {
   await using box = await openBox()
   const outbox = box.open()
