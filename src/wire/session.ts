@@ -106,9 +106,10 @@ const rpc_types = new Set(["", "text/plain", "application/json", "application/oc
 
 function accepted(response: TransportResponse, clock: Clock): TransportResponse {
   const { status, retry_after, content_type } = response
-  if (status === 200 && rpc_types.has(mediaType(content_type))) return response
+  const type = mediaType(content_type)
+  if (status === 200 && rpc_types.has(type)) return response
   if (status === 200)
-    throw new TransportFault("not_rpc", "unknown", "the answer is of a type that no Cap'n Web service sends", {
+    throw new TransportFault("not_rpc", "unknown", `the answer is of type ${type.slice(0, 40)}, not of Cap'n Web`, {
       status,
     })
   const redirect = status >= 300 && status < 400
