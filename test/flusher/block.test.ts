@@ -7,21 +7,12 @@ import type { Outbox } from "../../src/outbox.ts"
 import type { Stream } from "../../src/stream.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { errorOf } from "../sturdy-error.ts"
-import { by, type Box, fail, fixedRandom, openBox, record, status } from "./box.ts"
+import { by, type Box, fail, fixedRandom, heardBlocks, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 const hour = 3_600_000
 /** Probes come at their earliest. */
 const early = { random: fixedRandom(0) }
-
-/** Names of what happened to blocks, in order. */
-function heard(outbox: Outbox): string[] {
-  const seen: string[] = []
-  outbox.onAny((event) => {
-    if (event.name === "blocked" || event.name === "unblocked") seen.push(`${event.name} ${event.reason}`)
-  })
-  return seen
-}
 
 interface Blocked {
   box: Box
@@ -169,7 +160,7 @@ describe.each(ofStreams)("%s", (reason) => {
 
   test("ends by unblock() without a restart, and what was pending is sent", async () => {
     await using it = await blockedBy(reason)
-    const seen = heard(it.outbox)
+    const seen = heardBlocks(it.outbox)
     await it.mend()
     // A cause that is mended by unblock itself has been.
     if (it.stream.status().block) expect(it.stream.unblock()).toBeTrue()
@@ -202,7 +193,7 @@ describe.each(reasonsWith("redeem", "batch").filter((reason) => reason !== "dama
       await using it = await blockedBy(reason)
       const failed: string[] = []
       it.outbox.on("failed", ({ code, outcome }) => failed.push(`${code} ${outcome}`))
-      const seen = heard(it.outbox)
+      const seen = heardBlocks(it.outbox)
       it.box.fates.push(fail("refused"))
       await it.box.turn(61_000, 1_000)
       expect([failed, seen]).toEqual([["refused not_sent"], []])
@@ -229,7 +220,7 @@ const mendable = reasonsWith("redeem", "batch").filter((reason) => reason !== "s
 describe.each(mendable)("%s", (reason) => {
   test("the first probe after it was mended lifts it, and everything pending goes", async () => {
     await using it = await blockedBy(reason)
-    const seen = heard(it.outbox)
+    const seen = heardBlocks(it.outbox)
     await it.mend()
     record(it.stream, "2 3")
     await it.box.turn(59_000, 1_000)
@@ -338,7 +329,7 @@ test("a paused outbox does not probe", async () => {
 test("a probe that finds another reason blocks for that one from now on", async () => {
   await using box = await openBox(early)
   const outbox = box.open()
-  const seen = heard(outbox)
+  const seen = heardBlocks(outbox)
   box.fates.push(status(404), status(403))
   record(box.stream(outbox), "1")
   await box.turn(62_000, 1_000)

@@ -315,3 +315,12 @@ export function hold() {
 export function fixedRandom(fraction: number): Random {
   return { fraction: () => fraction, bytes: (count) => systemRandom.bytes(count) }
 }
+
+/** Names of what happens to blocks, in order. */
+export function heardBlocks(outbox: Outbox): string[] {
+  const seen: string[] = []
+  outbox.onAny((event) => {
+    if (event.name === "blocked" || event.name === "unblocked") seen.push(`${event.name} ${event.reason}`)
+  })
+  return seen
+}

@@ -5,7 +5,7 @@ import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { copyDatabase } from "../scenario/surroundings.ts"
-import { atMost, by, type Box, fail, fixedRandom, hold, openBox, record, status } from "./box.ts"
+import { atMost, by, type Box, fail, fixedRandom, heardBlocks, hold, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 const half = { random: fixedRandom(0.5) }
@@ -13,14 +13,6 @@ const half = { random: fixedRandom(0.5) }
 function losing(box: Box) {
   const refusal = { refused: "server_reset", message: "lost", cursor: 0, head_op_id: null }
   return by(new Fake({ refuse: [refusal], service_id: box.service.service_id }))
-}
-
-function blocks(outbox: Outbox): string[] {
-  const seen: string[] = []
-  outbox.onAny((event) => {
-    if (event.name === "blocked" || event.name === "unblocked") seen.push(`${event.name} ${event.reason}`)
-  })
-  return seen
 }
 
 test("unblock({ acceptServer }) while a probe is out stands, whatever the probe finds", async () => {
@@ -37,7 +29,7 @@ test("unblock({ acceptServer }) while a probe is out stands, whatever the probe 
   box.fates.push(held.fate)
   await box.turn(2 * limit.probe_delay_ms_min, 1_000)
   await held.arrived
-  const seen = blocks(outbox)
+  const seen = heardBlocks(outbox)
   stream.unblock({ acceptServer: true })
   held.release()
   expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
@@ -168,7 +160,7 @@ test("a removal does not wait for the probe of the block that it lifts, and says
   await using box = await openBox({ creates: true, ...half })
   const outbox = box.open()
   const stream = box.stream(outbox)
-  const seen = blocks(outbox)
+  const seen = heardBlocks(outbox)
   box.fates.push(status(403))
   record(stream, "1")
   await box.turn(200)
@@ -238,7 +230,7 @@ test("the file put back while nothing is pending ends database_moved", async () 
 test("a gateway that takes redeemShare and refuses each batch is asked ever less often", async () => {
   await using box = await openBox(half)
   const outbox = box.open()
-  const seen = blocks(outbox)
+  const seen = heardBlocks(outbox)
   const refusing = status(403)
   box.always((deliver, request) => (request.body.includes("appendOps") ? refusing(deliver, request) : deliver()))
   record(box.stream(outbox), "1")
@@ -289,7 +281,7 @@ test("what an earlier process left blocked is told to a host that begins to list
   await box.turn(200)
   await box.close(first)
   const second = box.open()
-  const seen = blocks(second)
+  const seen = heardBlocks(second)
   await box.turn(100)
   expect(seen).toEqual(["blocked unsupported"])
 })

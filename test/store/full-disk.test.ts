@@ -1,11 +1,13 @@
 /** A disk that is really full: a small file system in memory. Needs root, since it is mounted. */
 import { describe, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, statSync } from "node:fs"
+import { dirname } from "node:path"
 import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import { SturdyError } from "../../src/intent/error.ts"
 import type { Stream } from "../../src/stream.ts"
-import { openBox } from "../flusher/box.ts"
+import { hold, openBox } from "../flusher/box.ts"
 import { tempDir } from "../temp-dir.ts"
 
 const mount = (...args: string[]) => Bun.spawnSync(["mount", ...args]).exitCode === 0
@@ -121,6 +123,25 @@ describe.if(mountable)("a disk that its own -wal has filled", () => {
     disk.moreSpace()
     await box.turn(120_000, 1_000)
     expect(box.effects).toEqual(names)
+    expect(stream.status()).toMatchObject({ pending: 0, block: undefined })
+  })
+
+  test("filled while a POST is out: its answer is not asked for again until it could be written down", async () => {
+    await using disk = await smallDisk()
+    const { box } = disk
+    const { stream } = disk.open()
+    const held = hold()
+    box.fates.push(held.fate)
+    put(stream, "first")
+    await box.turn(100)
+    // Nothing more is recorded, so that the next freezing writes nothing, and does not notice.
+    spawnSync("dd", ["if=/dev/zero", `of=${dirname(disk.file)}/ballast`, "bs=1k"])
+    held.release()
+    await box.turn(600_000, 5_000)
+    expect([box.sent.length, stream.status().block?.reason]).toEqual([1, "disk_full"])
+    disk.moreSpace()
+    await box.turn(120_000, 1_000)
+    expect(box.effects).toEqual(["first"])
     expect(stream.status()).toMatchObject({ pending: 0, block: undefined })
   })
 
