@@ -36,15 +36,12 @@ export class ManualClock implements Clock {
       const next = [...this.#waiting].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0]
       if (!next) break
       this.#waiting.delete(next)
-      this.#pass(next.at - this.#monotonic)
+      this.#wall += next.at - this.#monotonic
+      this.#monotonic = next.at
       next.callback()
     }
-    this.#pass(until - this.#monotonic)
-  }
-
-  /** Never back: a callback may have held the thread beyond it. */
-  #pass(ms: number): void {
-    if (ms > 0) this.block(ms)
+    this.#wall += until - this.#monotonic
+    this.#monotonic = until
   }
 
   /** Time passes while the thread is held: what falls due is late. */
