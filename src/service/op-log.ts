@@ -128,19 +128,19 @@ export class OpLog {
     return row.result ?? undefinedResult
   }
 
-  /** Frees the space of expired results, a bounded number of positions after `from`. */
+  /** Frees the space of expired results, a bounded number of positions after `from`; those before one that is kept stay. */
   purgeResults(from: number): void {
-    const until = this.#sql.get<{ position: number | null }>(
-      `SELECT max(position) AS position FROM (
-         SELECT position, max(time_applied) OVER (ORDER BY position) AS newest FROM applied
-         WHERE share = ? AND position > ? ORDER BY position LIMIT CAST(? AS INTEGER)
-       ) WHERE newest <= ?`,
+    const last = Math.min(from + purge_ops, this.#position)
+    const kept = this.#sql.get<{ position: number }>(
+      `SELECT position FROM applied WHERE share = ? AND position > ? AND position <= ? AND time_applied > ?
+       ORDER BY position LIMIT 1`,
       this.#share,
       from,
-      purge_ops,
+      last,
       this.#time - result_retention_ms,
-    )?.position
-    if (until == null) return
+    )
+    const until = kept ? kept.position - 1 : last
+    if (until <= from) return
     this.#sql.run(
       `UPDATE applied SET result = '' WHERE share = ? AND position > ? AND position <= ? AND result IS NOT NULL`,
       this.#share,
