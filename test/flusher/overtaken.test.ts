@@ -4,7 +4,7 @@ import { renameSync } from "node:fs"
 import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-import { copyDatabase } from "../scenario/surroundings.ts"
+import { copyDatabase } from "../copy-database.ts"
 import { atMost, by, type Box, fail, fixedRandom, heardBlocks, hold, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 

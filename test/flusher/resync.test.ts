@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import type { Stream } from "../../src/stream.ts"
-import { copyDatabase } from "../scenario/surroundings.ts"
+import { copyDatabase } from "../copy-database.ts"
 import { by, type Box, fixedRandom, openBox, record } from "./box.ts"
 import { Fake } from "./fake.ts"
 

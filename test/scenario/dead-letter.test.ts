@@ -1,8 +1,8 @@
 /** Dead letters that are retried or given up while processes die, outboxes are copied and servers forget. */
 import { expect, test } from "bun:test"
 import { derivedOpId } from "../../src/store/dead-letter.ts"
-import type { Client } from "./client.ts"
-import { inWorld, openWorld } from "./world.ts"
+import type { Client } from "../../src/testing/world/client.ts"
+import { inWorld, openWorld } from "../../src/testing/world/world.ts"
 
 /** 1 is rejected; 2 depends on it, 3 on that. */
 async function cascade(client: Client): Promise<void> {
@@ -32,7 +32,7 @@ async function livesOf(world: Awaited<ReturnType<typeof openWorld>>, deaths: num
   a.deaths = deaths
   a.crashPoints = []
   await a.survives(async () => {
-    const dead = a.undecided
+    const dead = a.undecided()
     expect([dead, a.row.dead_count]).toEqual(dead.length ? [["1", "2", "3"], 3] : [[], 0])
     if (dead.length) a.retry("1")
     await a.drained()
@@ -57,7 +57,7 @@ test("a process dies at either point of a discard: all are given up or none", as
     expect(() => a.stream.discard(a.id("2"))).toThrow()
     a.reopen()
     const committed = point === "discard:after-commit"
-    expect([a.undecided, a.row.dead_count]).toEqual(committed ? [["1"], 1] : [["1", "2", "3"], 3])
+    expect([a.undecided(), a.row.dead_count]).toEqual(committed ? [["1"], 1] : [["1", "2", "3"], 3])
     expect(await world.healed()).toEqual({ server: "", A: "dead 1 2 3" })
   }
 })
@@ -134,7 +134,7 @@ test(
     a.retry("1")
     await a.drained()
     a.restore(backup)
-    expect(a.undecided).toEqual(["1", "2", "3"])
+    expect(a.undecided()).toEqual(["1", "2", "3"])
     a.retry("1")
     expect(await world.healed()).toEqual({ server: "1 2 3", A: "dead 1 2 3, applied 1' 2' 3'" })
   }),
@@ -163,11 +163,11 @@ test(
     a.stream.discard(a.id("4"))
     a.retry("1")
     await a.drained()
-    expect([a.undecided, a.row.dead_count]).toEqual([["1'", "2'", "3'"], 3])
+    expect([a.undecided(), a.row.dead_count]).toEqual([["1'", "2'", "3'"], 3])
     world.server.rollback()
     a.record("5")
     expect(await world.healed()).toEqual({ server: "0 5", A: "applied 0 5, dead 4 1 2 3 1' 2' 3'" })
-    expect([a.undecided, a.row.dead_count, a.events]).toEqual([["1'", "2'", "3'"], 3, ["server_reset"]])
+    expect([a.undecided(), a.row.dead_count, a.events]).toEqual([["1'", "2'", "3'"], 3, ["server_reset"]])
     expect(() => a.stream.retry(a.id("1"))).toThrow("was retried as")
   }),
 )

@@ -1,6 +1,6 @@
 /** What the second model found: superseded dependencies, removal that overtakes, a share that is unknown after a Grant. */
 import { expect, test } from "bun:test"
-import { inWorld, openWorld, type World } from "./world.ts"
+import { inWorld, openWorld, type World } from "../../src/testing/world/world.ts"
 
 const created = { creates: true }
 

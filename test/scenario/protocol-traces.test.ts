@@ -1,7 +1,7 @@
 /** The 25 holes that the first model of the protocol found, each as the incident that it would have been. */
 import { expect, test } from "bun:test"
 import { SturdyError } from "../../src/intent/error.ts"
-import { inWorld } from "./world.ts"
+import { inWorld } from "../../src/testing/world/world.ts"
 
 const created = { creates: true }
 

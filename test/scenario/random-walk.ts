@@ -5,9 +5,9 @@
  */
 import { SturdyError } from "../../src/intent/error.ts"
 import { mulberry32 } from "../../src/testing/mulberry32.ts"
-import { Killed, type Client } from "./client.ts"
-import type { Fate } from "./network.ts"
-import { openWorld, type World } from "./world.ts"
+import { Killed, type Client } from "../../src/testing/world/client.ts"
+import type { Fate } from "../../src/testing/world/network.ts"
+import { openWorld, type World } from "../../src/testing/world/world.ts"
 
 /** Faults that a walk may meet beyond those of every walk. */
 export interface WalkFaults {
@@ -164,7 +164,7 @@ class Walker {
     }
     if (this.fraction() < 0.5) await this.#time(`time passes before ${client.name} decides`, 20, 500)
     if (client.killed) return
-    const name = this.#pick(client.undecided)
+    const name = this.#pick(client.undecided())
     if (name === undefined) return
     // What is dead now, both will retry.
     if (this.faults.copy && this.world.clients.length < 3 && this.fraction() < 0.5) this.#copy(client)
@@ -188,11 +188,11 @@ class Walker {
   async #mend(): Promise<void> {
     const { world } = this
     world.server.mended = true
-    const dead = () => world.clients.filter((client) => client.undecided.length > 0)
+    const dead = () => world.clients.filter((client) => client.undecided().length > 0)
     for (let round = 0; dead().length > 0; round++) {
       if (round > 20) throw new Error(`stays dead: ${dead().map((client) => `${client.name}: ${client.stands}`)}`)
       for (const client of dead())
-        for (const name of client.undecided) if (client.undecided.includes(name)) this.#retry(client, name)
+        for (const name of client.undecided()) if (client.undecided().includes(name)) this.#retry(client, name)
       await world.healed()
     }
   }

@@ -1,11 +1,7 @@
 /** The network of a test world: every POST has a fate, which the test decides. */
-import {
-  TransportFault,
-  type Transport,
-  type TransportRequest,
-  type TransportResponse,
-} from "../../src/wire/transport.ts"
-import type { Surroundings } from "./surroundings.ts"
+import { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
+import type { Client } from "./client.ts"
+import type { World } from "./world.ts"
 
 /**
  * `late`: the client gives up, the request arrives when the test says. `hold`: the client waits until the test lets it
@@ -45,7 +41,7 @@ export class Network {
   readonly #running = new Set<Promise<unknown>>()
 
   constructor(
-    readonly world: Surroundings,
+    readonly world: World,
     readonly serve: (body: string) => Promise<Response>,
   ) {}
 
@@ -58,12 +54,12 @@ export class Network {
     return this.#script.some((entry) => entry.client === client)
   }
 
-  transport(client: string, isDead: () => boolean): Transport {
+  transport(client: Client, isDead: () => boolean): Transport {
     return (request) => {
       if (isDead()) return new Promise(() => {})
       this.posts += 1
       this.activity += 1
-      const index = this.#script.findIndex((entry) => entry.client === client)
+      const index = this.#script.findIndex((entry) => entry.client === client.name)
       const scripted = index < 0 ? "deliver" : this.#script.splice(index, 1)[0]!.fate
       const fate: Fate = request.body.length > this.bytes_max ? { status: 413 } : scripted
       return this.#track(this.#meet(fate, request), fate === "hold")

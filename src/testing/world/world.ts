@@ -1,24 +1,24 @@
 /**
- * A small deterministic world: real outbox files, the real share service on a real file, and between them a network in
- * memory in which the test decides the fate of every POST. Time passes only when the test turns the clock.
+ * A small deterministic world: real outboxes on databases in memory, the real share service on another, and between them
+ * a network in which the fate of every POST is decided. Time passes only when the clock is turned.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import type { Random } from "../../src/intent/seam.ts"
-import { type SturdyRef } from "../../src/store/stream.ts"
-import { ManualClock } from "../../src/testing/manual-clock.ts"
-import { mulberry32 } from "../../src/testing/mulberry32.ts"
-import { Client } from "./client.ts"
+import type { Random } from "../../intent/seam.ts"
+import type { OutboxEvent } from "../../inspect/event.ts"
+import type { SturdyRef } from "../../store/stream.ts"
+import { ManualClock } from "../manual-clock.ts"
+import { mulberry32 } from "../mulberry32.ts"
+import type { GrantLimits } from "../../wire/contract.ts"
+import { Client, type ClientOptions } from "./client.ts"
 import { Invariants } from "./invariant.ts"
 import { Network } from "./network.ts"
+import { type Backup, OutboxFile } from "./outbox-file.ts"
 import { Server } from "./server.ts"
-import type { Surroundings } from "./surroundings.ts"
 
 interface WorldOptions {
   seed?: number
   /** The outbox creates the share in its first POST; else it is there. */
   creates?: boolean
+  limits?: Partial<GrantLimits>
 }
 
 /** A body in a world of its own. After it the faults stop, everything drains, and the invariants must hold. */
@@ -36,9 +36,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   return world
 }
 
-export class World implements Surroundings {
-  readonly path = mkdtempSync(join(tmpdir(), "sturdy-world-"))
+export class World {
   readonly clock = new ManualClock()
+  /** What the server answered and what the network did, in order. */
   readonly trace: string[] = []
   readonly creates: boolean
   readonly clients: Client[] = []
@@ -46,15 +46,19 @@ export class World implements Surroundings {
   readonly net: Network
   readonly ref: SturdyRef
   readonly invariants: Invariants
+  /** Each event of each living process. */
+  heard: (client: Client, event: OutboxEvent) => void = () => {}
   /** How people call an op. */
   readonly #names = new Map<string, string>()
-  #files = 0
+  /** Refs of the streams other than `s`, which each outbox has to itself. */
+  readonly #refs = new Map<string, SturdyRef>()
+  readonly #files = new Set<OutboxFile>()
   #seeds: number
 
   constructor(options: WorldOptions) {
     this.creates = options.creates ?? false
     this.#seeds = options.seed ?? 1
-    this.server = new Server(this)
+    this.server = new Server(this, options.limits)
     this.net = new Network(this, (body) => this.server.fetch(body))
     this.ref = this.freshRef()
     this.invariants = new Invariants(this)
@@ -70,8 +74,22 @@ export class World implements Surroundings {
     return seededRandom(this.#seeds++)
   }
 
-  file(name: string): string {
-    return join(this.path, `${name}-${this.#files++}.db`)
+  /** A file that nothing has open: empty, or as the backup has it. */
+  file(name: string, backup?: Backup): OutboxFile {
+    const file = new OutboxFile(name, () => this.clock.monotonic(), backup)
+    this.#files.add(file)
+    return file
+  }
+
+  get files(): readonly OutboxFile[] {
+    return [...this.#files]
+  }
+
+  /** The share of a stream other than `s`. */
+  refOf(stream: string): SturdyRef {
+    const known = this.#refs.get(stream) ?? this.freshRef()
+    this.#refs.set(stream, known)
+    return known
   }
 
   async createShare(ref = this.ref): Promise<void> {
@@ -79,17 +97,24 @@ export class World implements Surroundings {
     await this.server.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
   }
 
-  client(name = "A", ref = this.ref): Client {
-    const client = this.mortal([], name, ref)
+  client(name = "A", ref = this.ref, options: ClientOptions = {}): Client {
+    const client = this.mortal([], name, ref, options)
     client.reopen()
     return client
   }
 
   /** A client that is not started yet; its processes die as told. */
-  mortal(deaths: number[], name = "A", ref = this.ref): Client {
-    const client = new Client(this, this.net, name, ref, deaths)
-    client.onCopy = (twin) => this.clients.push(twin)
+  mortal(deaths: number[], name = "A", ref = this.ref, options: ClientOptions = {}): Client {
+    const client = new Client(this, name, this.file(name), ref, options, deaths)
     this.clients.push(client)
+    return client
+  }
+
+  /** Another process, on a file that is there. */
+  join(name: string, file: OutboxFile, ref: SturdyRef, options: ClientOptions = {}): Client {
+    const client = new Client(this, name, file, ref, options)
+    this.clients.push(client)
+    client.reopen()
     return client
   }
 
@@ -162,9 +187,10 @@ export class World implements Surroundings {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.net.heal()
+    for (const file of this.#files) file.heal()
     for (const client of this.live) await this.run("close", client.close())
     this.server.close()
-    rmSync(this.path, { recursive: true, force: true })
+    for (const file of this.#files) file.close()
     const faults = this.clients.flatMap((client) => client.faults)
     if (faults.length > 0)
       throw new Error(`${faults.length} faults were told, the first one is the cause`, { cause: faults[0] })

@@ -5,13 +5,14 @@ import {
   Rejection,
   type ServiceEvent,
   type ShareServer,
-} from "../../src/service/index.ts"
-import { ulidFromBytes } from "../../src/intent/ulid.ts"
-import type { Ack, AppendBatch, Refusal } from "../../src/wire/contract.ts"
-import { BatchTransport } from "../../src/wire/batch-transport.ts"
-import type { LiveShare, ShareService } from "../../src/wire/contract.ts"
+} from "../../service/index.ts"
+import { ulidFromBytes } from "../../intent/ulid.ts"
+import type { Ack, AppendBatch, GrantLimits, Refusal } from "../../wire/contract.ts"
+import { BatchTransport } from "../../wire/batch-transport.ts"
+import type { LiveShare, ShareService } from "../../wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
-import { copyDatabase, type Surroundings } from "./surroundings.ts"
+import { giveMachine, type Machine, type MachineRows, takeMachine } from "./machine.ts"
+import type { World } from "./world.ts"
 
 const put: Handler = ({ sql, op_id, share }, name) => {
   sql.run(`INSERT INTO effect (share, op_id, name) VALUES (?, ?, ?)`, share, op_id, String(name))
@@ -22,8 +23,8 @@ export type Outcome = "applied" | "rejected" | "superseded"
 
 export class Server {
   #service: ShareServer
-  #file: string
-  #backup: string | undefined
+  #machine: Machine
+  #backup: MachineRows | undefined
   /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
   rollbacks = 0
   /** The server dies at the next point of this name; `restart` brings it back. */
@@ -34,8 +35,11 @@ export class Server {
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
 
-  constructor(readonly world: Surroundings) {
-    this.#file = world.file("service")
+  constructor(
+    readonly world: World,
+    readonly limits: Partial<GrantLimits> = {},
+  ) {
+    this.#machine = takeMachine()
     this.#service = this.#open()
   }
 
@@ -105,17 +109,18 @@ export class Server {
   }
 
   backup(): void {
-    this.#backup = this.world.file("service-backup")
-    copyDatabase(this.#file, this.#backup)
+    this.#backup = this.#machine.rows
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined
   }
 
   /** All that was decided since the backup is forgotten. */
   rollback(): void {
     this.world.trace.push("server rolled back")
-    this.#service.close()
-    this.#file = this.world.file("service")
-    copyDatabase(this.#backup!, this.#file)
-    this.#service = this.#open()
+    this.#machine.rows = this.#backup!
+    this.restart()
     this.rollbacks += 1
   }
 
@@ -124,25 +129,30 @@ export class Server {
     this.world.trace.push("server replaced")
     this.rollbacks += 1
     this.#service.close()
-    this.#file = this.world.file("service")
+    giveMachine(this.#machine)
+    this.#machine = takeMachine()
     this.#service = this.#open()
+  }
+
+  /** While it is so, it answers `busy`. */
+  set isBusy(isBusy: boolean) {
+    this.#machine.isBusy = isBusy
   }
 
   close(): void {
     this.#service.close()
+    giveMachine(this.#machine)
   }
 
   #open(): ShareServer {
-    const service = createShareService({
-      file: this.#file,
+    const { clock } = this.world
+    return createShareService({
+      sql: this.#machine.sql,
       methods: { put, poison: (...call) => this.#poison(...call) },
-      seams: { clock: this.world.clock, random: this.world.random(), crashPoint: (name) => this.#crashPoint(name) },
+      limits: this.limits,
+      seams: { clock, random: this.world.random(), crashPoint: (name) => this.#crashPoint(name) },
       observe: (event) => this.#observe(event),
     })
-    service.sql.run(
-      `CREATE TABLE IF NOT EXISTS effect (id INTEGER PRIMARY KEY, share INTEGER, op_id TEXT, name TEXT) STRICT`,
-    )
-    return service
   }
 
   #poison(...call: Parameters<Handler>): unknown {

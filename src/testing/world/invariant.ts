@@ -1,5 +1,6 @@
 /** The invariants of ARCHITECTURE.md, looked up in the files of both ends. */
 import type { Client } from "./client.ts"
+import { statesIn } from "./op-state.ts"
 import type { Server } from "./server.ts"
 
 interface Observed {
@@ -35,7 +36,7 @@ export class Invariants {
 
   /** I1: exactly one state for each op whose record returned. */
   #states(client: Client): string[] {
-    const { states } = client
+    const states = statesIn(client.file)
     const pruned = client.row.pruned_op_id !== null
     return client.recorded.flatMap((op_id) => {
       const found = states.get(op_id) ?? []
@@ -50,8 +51,8 @@ export class Invariants {
    * retry that a copy made too were applied where that one had them.
    */
   #order(client: Client): string[] {
-    const { states } = client
-    const recorded = client.recorded.filter((op_id) => !client.hasTwin || !client.retried.has(op_id))
+    const states = statesIn(client.file)
+    const recorded = client.recorded.filter((op_id) => !client.hasTwin || !client.file.retried.has(op_id))
     const { effectIds, outcomes } = this.world.server
     const mine = effectIds.filter((op_id) => recorded.includes(op_id))
     const sorted = recorded.filter((op_id) => mine.includes(op_id))
@@ -66,7 +67,7 @@ export class Invariants {
 
   /** I4: applied here ⇔ applied there; dead here ⇒ never there; superseded here too, unless a twin had sent it. */
   #truth(client: Client, when: "running" | "healed"): string[] {
-    const { states } = client
+    const states = statesIn(client.file)
     const applied = new Set(this.world.server.effectIds)
     // Until it is told, an outbox believes what a server acknowledged that was then rolled back. Nobody tells it of ops
     // once its share is being removed.
@@ -86,7 +87,8 @@ export class Invariants {
 
   /** I10: nothing waits, or a block says why. */
   #alive(client: Client): string[] {
-    const { row, recorded, states } = client
+    const { row, recorded } = client
+    const states = statesIn(client.file)
     const waiting = recorded.filter((op_id) => states.get(op_id)?.[0] === "pending")
     const owed = row.time_removal !== null && row.time_closed === null
     return row.block === null && (waiting.length > 0 || owed) ? [`I10 ${client.name} stands without a block`] : []

@@ -1,0 +1,112 @@
+/** One outbox file of a simulated world: its rows, its disk, and what the world knows to be recorded in it. */
+import { ulidToBytes } from "../../intent/ulid.ts"
+import { systemSeams } from "../../intent/system.ts"
+import { openOutbox } from "../../outbox.ts"
+import type { StreamRow } from "../../store/stream.ts"
+import type { Disk } from "./disk.ts"
+import { type MemoryDatabase, Pool, type Rows } from "./memory-database.ts"
+
+export type OpState = "pending" | "applied" | "superseded" | "dead" | "discarded"
+
+/** What the file and the world knew when the backup was made. */
+export interface Backup {
+  rows: Rows
+  recorded: ReadonlyMap<string, readonly string[]>
+}
+
+const stopped = { ...systemSeams.clock, timer: () => ({ cancel() {} }) }
+
+const pool = new Pool((db) => {
+  // Nothing is sent and nothing is recorded: it is opened for its tables.
+  void openOutbox({ database: db }, { seams: { ...systemSeams, clock: stopped } })
+})
+
+export class OutboxFile implements Disk {
+  readonly db: MemoryDatabase
+  isFull = false
+  nextCommit: Disk["nextCommit"]
+  /** Another process holds the write lock until then, by the monotonic clock. */
+  locked_until = -Infinity
+  /** So many transactions were committed in it. */
+  commits = 0
+  /** By stream: ops whose record returned and that the file, after a restore, can know; in the order of recording. */
+  readonly #recorded = new Map<string, string[]>()
+  /** Those of them that stand for a dead letter: a copy that retries the same sends the same op, at a time of its own. */
+  readonly retried = new Set<string>()
+  /** A copy of the file lives or lived elsewhere, or later. */
+  hasTwin = false
+
+  constructor(
+    readonly name: string,
+    readonly now: () => number,
+    backup?: Backup,
+  ) {
+    this.db = pool.take(backup?.rows)
+    for (const [stream, ops] of backup?.recorded ?? []) this.#recorded.set(stream, [...ops])
+    this.hasTwin = backup !== undefined
+  }
+
+  isLocked(): boolean {
+    return this.now() < this.locked_until
+  }
+
+  committed(): void {
+    this.commits += 1
+  }
+
+  recorded(stream = "s"): string[] {
+    const known = this.#recorded.get(stream) ?? []
+    this.#recorded.set(stream, known)
+    return known
+  }
+
+  get recordedAnywhere(): string[] {
+    return [...this.#recorded.values()].flat()
+  }
+
+  /** Names of its streams. */
+  get streams(): string[] {
+    return this.rowsOf("select name from sturdy_stream order by stream_id").map(([name]) => String(name))
+  }
+
+  row(stream = "s"): StreamRow {
+    return this.db.prepared("select * from sturdy_stream where name = ?").get(stream) as StreamRow
+  }
+
+  backup(): Backup {
+    const recorded = new Map([...this.#recorded].map(([stream, ops]) => [stream, [...ops]]))
+    return { rows: this.db.rows, recorded }
+  }
+
+  /** The file is replaced by an older one; nobody may have it open. */
+  restore(backup: Backup): void {
+    this.db.rows = backup.rows
+    this.#recorded.clear()
+    for (const [stream, ops] of backup.recorded) this.#recorded.set(stream, [...ops])
+    this.hasTwin = true
+    this.commits += 1
+  }
+
+  heal(): void {
+    this.isFull = false
+    this.nextCommit = undefined
+    this.locked_until = -Infinity
+  }
+
+  /** To the pool. Nobody uses it any more. */
+  close(): void {
+    if (this.db.inTransaction) this.db.run("rollback")
+    pool.give(this.db)
+  }
+
+  rowsOf(sql: string, ...params: (string | number)[]): unknown[][] {
+    return this.db.prepared(sql).values(...params)
+  }
+
+  /** The newer op that replaced it here, by id. */
+  replacing(op_id: string): Uint8Array | undefined {
+    const sql = "select by_op_id from sturdy_superseded where op_id = ?"
+    const [found] = this.db.prepared(sql).values(ulidToBytes(op_id))
+    return (found?.[0] as Uint8Array | null) ?? undefined
+  }
+}
