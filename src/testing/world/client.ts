@@ -1,6 +1,4 @@
 /** One process of a simulated world on its outbox file. It can die at any named point, stop, and be followed by another. */
-import type { Database } from "bun:sqlite"
-import type { Random, Seams } from "../../intent/seam.ts"
 import { ulidFromBytes } from "../../intent/ulid.ts"
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { openOutbox, type Outbox } from "../../outbox.ts"
@@ -9,19 +7,13 @@ import type { RecordInput } from "../../record-input.ts"
 import type { StreamRow, SturdyRef } from "../../store/stream.ts"
 import type { Stream } from "../../stream.ts"
 import { handleOf, Killed } from "./disk.ts"
+import { Life } from "./life.ts"
 import { statesIn } from "./op-state.ts"
 import type { Fate } from "./network.ts"
-import { type Backup, OutboxFile, type OpState } from "./outbox-file.ts"
+import type { Backup, OpState, OutboxFile } from "./outbox-file.ts"
 import type { World } from "./world.ts"
 
 export { Killed }
-
-/** From its start to its death. */
-interface Life {
-  dead: boolean
-  /** While it is stopped (SIGSTOP, a suspended laptop): what it would have done, in order. */
-  stopped: (() => void)[] | undefined
-}
 
 type More = Partial<RecordInput> & { poison?: boolean; stream?: string }
 
@@ -30,7 +22,8 @@ export type ClientOptions = Omit<OutboxOptions, "seams" | "transport">
 
 export class Client {
   #outbox: Outbox | undefined
-  #life: Life = { dead: true, stopped: undefined }
+  /** The last one; none before the first start. */
+  #life: Life | undefined
   #killAt: { at: number; name: string | undefined } | undefined
   /** Of the wall clock of its machine, ms. */
   skew_ms = 0
@@ -52,7 +45,7 @@ export class Client {
   ) {}
 
   get opened(): boolean {
-    return this.#outbox !== undefined && !this.#life.dead
+    return this.#outbox !== undefined && !this.killed
   }
 
   get outbox(): Outbox {
@@ -73,15 +66,20 @@ export class Client {
   reopen(): void {
     const next = this.deaths.shift()
     this.#killAt = next === undefined ? undefined : { at: next, name: undefined }
-    const life: Life = { dead: false, stopped: undefined }
+    const life = new Life()
     this.#life = life
-    const { world } = this
-    const database: Database = handleOf(this.file, () => life.dead)
-    const transport = world.net.transport(this, () => life.dead)
-    this.#outbox = openOutbox({ database }, { ...this.options, seams: this.#seams(life), transport })
-    this.#outbox.onAny((event) => {
-      if (!life.dead) this.#heard(event)
+    const { world, file } = this
+    const seams = life.seams({
+      clock: world.clock,
+      random: world.random(),
+      skew_ms: () => this.skew_ms,
+      diesAt: (name) => this.#diesAt(name),
+      // What was not committed is rolled back by who comes next.
+      died: () => file.db.inTransaction && file.db.run("rollback"),
     })
+    const database = handleOf(file, () => life.dead)
+    this.#outbox = openOutbox({ database }, { ...this.options, seams, transport: world.net.transport(this, life) })
+    this.#outbox.onAny((event) => life.dead || this.#heard(event))
     void this.stream
   }
 
@@ -192,35 +190,26 @@ export class Client {
   }
 
   get killed(): boolean {
-    return this.#life.dead
+    return this.#life?.dead ?? true
   }
 
   /** kill -9 now, between two steps. */
   kill(): void {
-    this.#life.dead = true
+    this.#life?.kill()
   }
 
   get stopped(): boolean {
-    return this.#life.stopped !== undefined
+    return this.#life?.stopped ?? false
   }
 
   /** SIGSTOP: its clocks run on, and it does nothing. */
   stop(): void {
-    this.#life.stopped ??= []
+    this.#life?.stop()
   }
 
-  /** SIGCONT: what fell due meanwhile happens now, before it knows how late it is. */
+  /** SIGCONT. */
   go(): void {
-    const due = this.#life.stopped ?? []
-    this.#life.stopped = undefined
-    for (const act of due) act()
-  }
-
-  /** Now, or when it runs again; never if it is dead by then. */
-  whenRunning(act: () => void, life = this.#life): void {
-    if (life.dead) return
-    if (life.stopped) life.stopped.push(() => this.whenRunning(act, life))
-    else act()
+    this.#life?.go()
   }
 
   backup(): Backup {
@@ -247,10 +236,8 @@ export class Client {
 
   async close(): Promise<void> {
     this.go()
-    const closed = this.outbox.close({ flush_ms: 0 })
-    await closed
-    this.#outbox = undefined
-    this.#life.dead = true
+    await this.outbox.close({ flush_ms: 0 })
+    this.kill()
   }
 
   get row(): StreamRow {
@@ -287,30 +274,9 @@ export class Client {
     if (["twin", "server_reset", "removed", "blocked"].includes(event.name)) this.events.push(event.name)
   }
 
-  #seams(life: Life): Seams {
-    const { clock } = this.world
-    const random: Random = this.world.random()
-    return {
-      random,
-      clock: {
-        now: () => clock.now() + this.skew_ms,
-        monotonic: () => clock.monotonic(),
-        // The timers of the dead never fire.
-        timer: (delay_ms, callback) => clock.timer(delay_ms, () => this.whenRunning(callback, life)),
-        block: (delay_ms) => clock.block(delay_ms),
-      },
-      crashPoint: (name) => this.#crashPoint(life, name),
-    }
-  }
-
-  #crashPoint(life: Life, name: string): void {
-    if (life.dead) throw new Killed(name)
+  #diesAt(name: string): boolean {
     this.crashPoints.push(name)
-    if (!this.#killAt || (this.#killAt.name !== undefined && this.#killAt.name !== name)) return
-    if (--this.#killAt.at > 0) return
-    life.dead = true
-    // What was not committed is rolled back by who comes next.
-    if (this.file.db.inTransaction) this.file.db.run("rollback")
-    throw new Killed(name)
+    if (!this.#killAt || (this.#killAt.name !== undefined && this.#killAt.name !== name)) return false
+    return --this.#killAt.at <= 0
   }
 }

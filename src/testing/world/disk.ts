@@ -1,5 +1,5 @@
 /** What one process sees of its outbox file: the database, for as long as the process lives, with a disk that can fail. */
-import { Database, SQLiteError, type SQLQueryBindings } from "bun:sqlite"
+import { type Database, SQLiteError, type SQLQueryBindings } from "bun:sqlite"
 import type { MemoryDatabase } from "./memory-database.ts"
 
 /** Faults of the disk under one outbox file, and of the others who use it. */

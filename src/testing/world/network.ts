@@ -1,6 +1,7 @@
 /** The network of a test world: every POST has a fate, which the test decides. */
 import { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
 import type { Client } from "./client.ts"
+import type { Life } from "./life.ts"
 import type { World } from "./world.ts"
 
 /**
@@ -54,9 +55,9 @@ export class Network {
     return this.#script.some((entry) => entry.client === client)
   }
 
-  transport(client: Client, isDead: () => boolean): Transport {
+  transport(client: Client, life: Life): Transport {
     return (request) => {
-      if (isDead()) return new Promise(() => {})
+      if (life.dead) return new Promise(() => {})
       this.posts += 1
       this.activity += 1
       const index = this.#script.findIndex((entry) => entry.client === client.name)
