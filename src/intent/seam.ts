@@ -12,7 +12,10 @@ export interface Clock {
   now(): number
   /** Never goes back, ms from an arbitrary start: for delays, deadlines and trust in a lease. */
   monotonic(): number
-  /** Calls back once after `delay_ms`. Keeps the process alive only if `hold`. */
+  /**
+   * Calls back once after `delay_ms`. Keeps the process alive only if `hold`. The system counts whole ms and drops the
+   * fraction: who must not be early rounds up.
+   */
   timer(delay_ms: number, callback: () => void, hold: boolean): Timer
   /** Holds the thread for so long, fractions of a millisecond too: nothing else of this process runs meanwhile. */
   block(delay_ms: number): void

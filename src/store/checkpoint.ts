@@ -57,7 +57,8 @@ export class Checkpoints {
     const { clock } = this.connection.seams
     const left = limit.checkpoint_idle_ms - (clock.monotonic() - this.#idleSince)
     if (left > 0) {
-      this.#timer = clock.timer(left, () => this.#idle(), false)
+      // Whole ms: rounding can leave less than the clock can show, and a timer for that fires without time passing.
+      this.#timer = clock.timer(Math.ceil(left), () => this.#idle(), false)
       return
     }
     this.#dirty = false

@@ -6,6 +6,9 @@ interface Waiting {
   callback: () => void
 }
 
+/** So many callbacks at one instant are one that sets its timer again without any time passing. */
+const at_one_instant_max = 100_000
+
 export class ManualClock implements Clock {
   #wall: number
   #monotonic = 0
@@ -29,19 +32,35 @@ export class ManualClock implements Clock {
     return { cancel: () => this.#waiting.delete(waiting) }
   }
 
-  /** Lets time pass on both clocks and fires what falls due. */
+  /**
+   * Lets time pass on both clocks and fires what falls due.
+   *
+   * @throws Error if timers are set for the same instant again and again: under a real clock that is a busy loop.
+   */
   turn(ms: number): void {
     const until = this.#monotonic + ms
+    let instant = this.#monotonic
+    let fired = 0
     for (;;) {
       const next = [...this.#waiting].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0]
       if (!next) break
+      if (next.at > instant) fired = 0
+      instant = Math.max(instant, next.at)
+      fired += 1
+      if (fired > at_one_instant_max)
+        throw new Error(`timers are set again and again without time passing, at ${instant}`)
       this.#waiting.delete(next)
-      this.#wall += next.at - this.#monotonic
-      this.#monotonic = next.at
+      this.#passTo(next.at)
       next.callback()
     }
-    this.#wall += until - this.#monotonic
-    this.#monotonic = until
+    this.#passTo(until)
+  }
+
+  /** Never back: a callback may have held the thread beyond it. */
+  #passTo(at: number): void {
+    if (at <= this.#monotonic) return
+    this.#wall += at - this.#monotonic
+    this.#monotonic = at
   }
 
   /** Time passes while the thread is held: what falls due is late. */
