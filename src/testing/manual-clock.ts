@@ -42,8 +42,8 @@ export class ManualClock implements Clock {
     let instant = this.#monotonic
     let fired = 0
     for (;;) {
-      const next = [...this.#waiting].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0]
-      if (!next) break
+      const next = this.#next()
+      if (!next || next.at > until) break
       if (next.at > instant) fired = 0
       instant = Math.max(instant, next.at)
       fired += 1
@@ -54,6 +54,18 @@ export class ManualClock implements Clock {
       next.callback()
     }
     this.#passTo(until)
+  }
+
+  /** When the next timer fires, by the monotonic clock; undefined if none is set. */
+  get nextAt(): number | undefined {
+    return this.#next()?.at
+  }
+
+  /** Of two for one time, the one that was set first. */
+  #next(): Waiting | undefined {
+    let first: Waiting | undefined
+    for (const waiting of this.#waiting) if (!first || waiting.at < first.at) first = waiting
+    return first
   }
 
   /** Never back: a callback may have held the thread beyond it. */

@@ -1,33 +1,21 @@
-/** The network of a test world: every POST has a fate, which the test decides. */
-import { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
+/** The network of a world: every POST has a fate, which the test decides, and takes the time that the test says. */
+import { type Transport, TransportFault, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
 import type { Client } from "./client.ts"
+import { type Fate, firstCalls, gatewayAnswer, lost, nameOf, portal } from "./fate.ts"
 import type { Life } from "./life.ts"
 import type { World } from "./world.ts"
 
-/**
- * `late`: the client gives up, the request arrives when the test says. `hold`: the client waits until the test lets it
- * through. `{ cut: n }`: the server dies after n calls of the POST; the answer is lost.
- * `{ change }`: the answer arrives as something else. `{ status }`: a gateway answers with it, `served` after the
- * service has had the request.
- */
-export type Fate =
-  | "deliver"
-  | "lose request"
-  | "lose response"
-  | "late"
-  | "twice"
-  | "hold"
-  | { cut: number }
-  | { status: number; served?: boolean }
-  | Change
-
-interface Change {
-  change: (body: string) => string
-}
+export type { Fate } from "./fate.ts"
 
 interface Held {
   body: string
   answer: (response: TransportResponse) => void
+}
+
+/** One way of a POST, ms. */
+export interface Travel {
+  request_ms: number
+  response_ms: number
 }
 
 export class Network {
@@ -36,10 +24,17 @@ export class Network {
   activity = 0
   /** A gateway before the service takes no longer request, and answers 413. */
   bytes_max = Infinity
+  /** How long the next POST of a client is on its way. */
+  travel: (client: Client) => Travel = () => ({ request_ms: 0, response_ms: 0 })
+  /** What becomes of a POST for which no script says it. */
+  weather: (client: Client) => Fate = () => "deliver"
+  /** Told of each POST that leaves, and of what its sender hears. */
+  left: (client: Client, request: TransportRequest) => void = () => {}
+  heard: (client: Client, answer: TransportResponse | TransportFault) => void = () => {}
   readonly late: string[] = []
   readonly held: Held[] = []
   #script: { client: string; fate: Fate }[] = []
-  readonly #running = new Set<Promise<unknown>>()
+  readonly #serving = new Set<Promise<unknown>>()
 
   constructor(
     readonly world: World,
@@ -56,15 +51,30 @@ export class Network {
   }
 
   transport(client: Client, life: Life): Transport {
-    return (request) => {
-      if (life.dead) return new Promise(() => {})
-      this.posts += 1
-      this.activity += 1
-      const index = this.#script.findIndex((entry) => entry.client === client.name)
-      const scripted = index < 0 ? "deliver" : this.#script.splice(index, 1)[0]!.fate
-      const fate: Fate = request.body.length > this.bytes_max ? { status: 413 } : scripted
-      return this.#track(this.#meet(fate, request), fate === "hold")
-    }
+    return (request) =>
+      new Promise((resolve, reject) => {
+        if (life.dead) return
+        this.posts += 1
+        this.activity += 1
+        this.left(client, request)
+        let told = false
+        const tell = (answer: TransportResponse | TransportFault) =>
+          life.whenRunning(() => {
+            if (told) return
+            told = true
+            this.activity += 1
+            over.cancel()
+            this.heard(client, answer)
+            if (answer instanceof TransportFault) reject(answer)
+            else resolve(answer)
+          })
+        const { clock } = this.world
+        const deadline = () => tell(new TransportFault("deadline", "unknown", "no complete answer in time"))
+        const over = clock.timer(request.deadline_ms, deadline)
+        request.signal.addEventListener("abort", () => tell(new TransportFault("aborted", "unknown", "given up")))
+        const fate = request.body.length > this.bytes_max ? { status: 413 } : this.#fateOf(client)
+        this.#meet(fate, request, this.travel(client)).then(tell, tell)
+      })
   }
 
   /** Lets a held POST through. */
@@ -78,7 +88,7 @@ export class Network {
   async arrive(index = 0, { keep = false } = {}): Promise<void> {
     const body = this.late[index]!
     if (!keep) this.late.splice(index, 1)
-    this.world.trace.push("late request arrives")
+    this.world.say("late request arrives")
     await this.#serve(body)
     await this.world.calm()
   }
@@ -91,43 +101,72 @@ export class Network {
   heal(): void {
     this.#script = []
     this.bytes_max = Infinity
+    this.weather = () => "deliver"
   }
 
+  /** Resolves when the service has answered what it was asked. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.#running)
+    await Promise.allSettled(this.#serving)
   }
 
-  async #meet(fate: Fate, request: TransportRequest): Promise<TransportResponse> {
+  #fateOf(client: Client): Fate {
+    const index = this.#script.findIndex((entry) => entry.client === client.name)
+    return index < 0 ? this.weather(client) : this.#script.splice(index, 1)[0]!.fate
+  }
+
+  async #meet(fate: Fate, request: TransportRequest, travel: Travel): Promise<TransportResponse> {
+    if (fate !== "deliver") this.world.say(nameOf(fate))
+    if (fate === "refuse") throw new TransportFault("refused", "not_sent", "nobody listens")
+    await this.#pass(travel.request_ms)
+    const answer = await this.#reach(fate, request)
+    await this.#pass(travel.response_ms)
+    if (fate === "lose response" || (typeof fate === "object" && "cut" in fate)) throw lost()
+    return answer
+  }
+
+  async #reach(fate: Fate, request: TransportRequest): Promise<TransportResponse> {
     const { body } = request
-    if (fate !== "deliver") this.world.trace.push(nameOf(fate))
-    if (typeof fate === "object" && "status" in fate) {
+    if (typeof fate === "string") return this.#reachNamed(fate, request)
+    if ("status" in fate) {
       if (fate.served) await this.#serve(body)
-      return { status: fate.status, retry_after: null, content_type: null, body: "" }
+      return gatewayAnswer(fate.status, fate.retry_after)
     }
-    if (typeof fate === "object") {
-      if ("change" in fate) {
-        const answer = await this.#serve(body)
-        return { ...answer, body: fate.change(answer.body) }
-      }
-      await this.#serve(firstCalls(body, fate.cut))
-      throw lost()
+    if ("cut" in fate) return this.#serve(firstCalls(body, fate.cut))
+    if ("late_ms" in fate) {
+      await this.#pass(fate.late_ms)
+      const answer = await this.#serve(body)
+      if (fate.doubled_ms) void this.#pass(fate.doubled_ms).then(() => this.#serve(body))
+      return answer
     }
+    const answer = await this.#serve(body)
+    if ("slow_ms" in fate) await this.#pass(fate.slow_ms)
+    return "change" in fate ? { ...answer, body: fate.change(answer.body) } : answer
+  }
+
+  async #reachNamed(fate: Extract<Fate, string>, request: TransportRequest): Promise<TransportResponse> {
+    const { body } = request
     switch (fate) {
-      case "deliver":
-        return this.#serve(body)
       case "twice":
         await this.#serve(body)
         return this.#serve(body)
+      case "refuse":
       case "lose request":
-        throw lost()
-      case "lose response":
-        await this.#serve(body)
         throw lost()
       case "late":
         this.late.push(body)
         throw new TransportFault("deadline", "unknown", "no complete answer in time")
       case "hold":
         return this.#hold(request)
+      case "html":
+        return portal
+      case "redirect":
+        return gatewayAnswer(302)
+      case "half an answer": {
+        const answer = await this.#serve(body)
+        return { ...answer, body: answer.body.slice(0, answer.body.length / 2) }
+      }
+      default:
+        return this.#serve(body)
     }
   }
 
@@ -145,40 +184,23 @@ export class Network {
   }
 
   async #serve(body: string): Promise<TransportResponse> {
-    const response = await this.#track(this.serve(body))
-    return {
-      status: response.status,
-      retry_after: response.headers.get("retry-after"),
-      content_type: response.headers.get("content-type"),
-      body: await response.text(),
-    }
-  }
-
-  #track<T>(promise: Promise<T>, mayHang = false): Promise<T> {
-    const done = () => {
+    const serving = this.serve(body)
+    this.#serving.add(serving)
+    try {
+      const response = await serving
       this.activity += 1
-      this.#running.delete(promise)
+      return {
+        status: response.status,
+        retry_after: response.headers.get("retry-after"),
+        content_type: response.headers.get("content-type"),
+        body: await response.text(),
+      }
+    } finally {
+      this.#serving.delete(serving)
     }
-    promise.then(done, done)
-    if (!mayHang) this.#running.add(promise)
-    return promise
   }
-}
 
-function nameOf(fate: Fate): string {
-  if (typeof fate === "string") return fate
-  if ("status" in fate) return `${fate.status}${fate.served ? " after the service had it" : ""}`
-  return "cut" in fate ? `cut after ${fate.cut} calls` : "changed answer"
-}
-
-function lost(): TransportFault {
-  return new TransportFault("connection_lost", "unknown", "the connection was lost")
-}
-
-/** The text of a POST up to its n-th call, as a server has read it that then died. */
-function firstCalls(body: string, calls: number): string {
-  const lines = body.split("\n")
-  let seen = 0
-  const end = lines.findIndex((line) => (JSON.parse(line) as unknown[])[0] === "push" && ++seen > calls)
-  return (end < 0 ? lines : lines.slice(0, end)).join("\n")
+  async #pass(ms: number): Promise<void> {
+    if (ms > 0) await new Promise<void>((resolve) => void this.world.clock.timer(ms, resolve))
+  }
 }

@@ -118,7 +118,7 @@ export class Server {
 
   /** All that was decided since the backup is forgotten. */
   rollback(): void {
-    this.world.trace.push("server rolled back")
+    this.world.say("server rolled back")
     this.#machine.rows = this.#backup!
     this.restart()
     this.rollbacks += 1
@@ -126,7 +126,7 @@ export class Server {
 
   /** Another server, with nothing in it, answers at this address. */
   replace(): void {
-    this.world.trace.push("server replaced")
+    this.world.say("server replaced")
     this.rollbacks += 1
     this.#service.close()
     giveMachine(this.#machine)
@@ -173,7 +173,7 @@ export class Server {
     if (event.name === "failure") throw event.error
     if (event.name !== "batch") return
     this.batches.push(event.batch)
-    this.world.trace.push(this.#line(event.batch, event.answer))
+    this.world.say(this.#line(event.batch, event.answer))
   }
 
   /** `1 2 @0: applied 1, rejected 2 poison` */

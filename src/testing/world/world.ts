@@ -118,6 +118,10 @@ export class World {
     return client
   }
 
+  say(line: string): void {
+    this.trace.push(line)
+  }
+
   name(op_id: string): string {
     return this.#names.get(op_id) ?? op_id
   }
@@ -138,15 +142,16 @@ export class World {
     }
   }
 
-  /** Turns the clock until it is so. */
+  /** Turns the clock, from one timer to the next, until it is so. */
   async until(what: string, done: () => boolean, limit_ms = 600_000): Promise<void> {
     const end = this.clock.monotonic() + limit_ms
     for (;;) {
       await this.calm()
       if (done()) return
-      if (this.clock.monotonic() >= end)
+      const next = this.clock.nextAt
+      if (next === undefined || next > end)
         throw new Error(`did not happen within ${limit_ms} ms: ${what}\n${this.trace.join("\n")}`)
-      this.clock.turn(50)
+      this.clock.turn(next - this.clock.monotonic())
     }
   }
 
