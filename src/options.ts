@@ -111,6 +111,7 @@ function seamsProblem(value: unknown): string | undefined {
     "clock.now": clock?.now,
     "clock.monotonic": clock?.monotonic,
     "clock.timer": clock?.timer,
+    "clock.soon": clock?.soon,
     "clock.block": clock?.block,
     "random.fraction": random?.fraction,
     "random.bytes": random?.bytes,

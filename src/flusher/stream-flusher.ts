@@ -114,6 +114,7 @@ export class StreamFlusher {
   }
 
   async #attempts(): Promise<void> {
+    const { seams } = this.parts
     while (this.#state === "sending") {
       await this.#sleepUntilDue()
       await this.slots.take()
@@ -123,7 +124,7 @@ export class StreamFlusher {
         this.slots.give()
       }
       // The host's own work has its turn, however fast the service answers.
-      if (this.#state === "sending") await new Promise((resolve) => setImmediate(resolve))
+      if (this.#state === "sending") await new Promise<void>((resolve) => seams.clock.soon(resolve))
     }
   }
 

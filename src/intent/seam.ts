@@ -17,6 +17,8 @@ export interface Clock {
    * fraction: who must not be early rounds up.
    */
   timer(delay_ms: number, callback: () => void, hold: boolean): Timer
+  /** Calls back once everything else that the event loop has to do now had its turn. No time passes. */
+  soon(callback: () => void): void
   /** Holds the thread for so long, fractions of a millisecond too: nothing else of this process runs meanwhile. */
   block(delay_ms: number): void
 }

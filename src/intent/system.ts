@@ -12,6 +12,7 @@ export const systemClock: Clock = {
     if (!hold) timeout.unref()
     return { cancel: () => clearTimeout(timeout) }
   },
+  soon: (callback) => void setImmediate(callback),
   // Not Bun.sleepSync: below a millisecond it does not sleep (Bun 1.4.5, measured).
   block: (delay_ms) => void Atomics.wait(never, 0, 0, delay_ms),
 }

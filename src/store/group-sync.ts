@@ -81,7 +81,7 @@ export class GroupSync {
     if (!this.#running) {
       this.#running = true
       // One turn later, so that callers of this turn share the sync.
-      setImmediate(() => this.#run())
+      this.connection.seams.clock.soon(() => this.#run())
     }
     return promise
   }
@@ -110,7 +110,7 @@ export class GroupSync {
       const waiting = this.#waiters
       this.#waiters = waiting.filter((waiter) => waiter.upto > upto)
       for (const waiter of waiting) if (waiter.upto <= upto) waiter.resolve()
-      if (this.#waiters.length) return void setImmediate(() => this.#run())
+      if (this.#waiters.length) return this.connection.seams.clock.soon(() => this.#run())
       this.#running = false
     })
   }

@@ -14,7 +14,14 @@ export interface ProcessIdentity extends ProcessName {
   isDead(other: ProcessName): boolean
 }
 
+/** Of this process: it does not change. */
+let identity: ProcessIdentity | undefined
+
 export function processIdentity(): ProcessIdentity {
+  return (identity ??= readIdentity())
+}
+
+function readIdentity(): ProcessIdentity {
   const host = hostname()
   // Linux only; elsewhere empty, and then nobody is ever certainly dead: the lease expires instead. Two containers may
   // share host name and boot: a pid means something within its namespace only.

@@ -75,6 +75,11 @@ export class ManualClock implements Clock {
     this.#monotonic = at
   }
 
+  /** Really: what waits for the event loop of the test runs as it would in a host. */
+  soon(callback: () => void): void {
+    setImmediate(callback)
+  }
+
   /** Time passes while the thread is held: what falls due is late. */
   block(delay_ms: number): void {
     this.#wall += delay_ms

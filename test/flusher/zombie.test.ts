@@ -44,6 +44,7 @@ function ownClock(box: Box) {
         },
       }
     },
+    soon: (callback) => box.clock.soon(callback),
     block: (delay_ms) => box.clock.block(delay_ms),
   }
   return {

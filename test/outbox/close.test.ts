@@ -15,6 +15,7 @@ function seamsWith({ clock, seams }: Box, onTimer: (delay_ms: number) => void): 
     clock: {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
+      soon: (callback) => clock.soon(callback),
       block: (delay_ms) => clock.block(delay_ms),
       timer(delay_ms, callback) {
         onTimer(delay_ms)

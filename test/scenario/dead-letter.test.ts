@@ -27,7 +27,7 @@ test("a process dies at any point of a retry and of what follows: all of it is r
 async function livesOf(world: Awaited<ReturnType<typeof openWorld>>, deaths: number[]): Promise<string[]> {
   const a = world.client()
   await cascade(a)
-  world.server.mended = true
+  world.server.app.mended = true
   a.kill()
   a.deaths = deaths
   a.crashPoints = []
@@ -68,7 +68,7 @@ test(
     const a = world.client()
     await cascade(a)
     const b = a.copy("B")
-    world.server.mended = true
+    world.server.app.mended = true
     expect([a.retry("1"), b.retry("1")]).toEqual([
       ["1'", "2'", "3'"],
       ["1'", "2'", "3'"],
@@ -89,7 +89,7 @@ test(
     a.record("3", { dependsOn: [a.id("1"), a.id("2")] })
     await a.drained()
     const b = a.copy("B")
-    world.server.mended = true
+    world.server.app.mended = true
     expect([a.retry("1"), a.retry("2")]).toEqual([["1'"], ["2'", "3'"]])
     expect([b.retry("2"), b.retry("1")]).toEqual([["2'"], ["1'", "3'"]])
     b.outbox.pause()
@@ -113,7 +113,7 @@ test(
     const b = a.copy("B")
     a.retry("1")
     await a.drained()
-    world.server.mended = true
+    world.server.app.mended = true
     expect(a.retry("1'")).toEqual(["1''", "2''", "3''"])
     await a.drained()
     expect(b.retry("1")).toEqual(["1'", "2'", "3'"])
@@ -130,7 +130,7 @@ test(
     const a = world.client()
     await cascade(a)
     const backup = a.backup()
-    world.server.mended = true
+    world.server.app.mended = true
     a.retry("1")
     await a.drained()
     a.restore(backup)
@@ -145,7 +145,7 @@ test("a retry whose answer is lost, doubled or late is applied once", async () =
     await using world = await openWorld()
     const a = world.client()
     await cascade(a)
-    world.server.mended = true
+    world.server.app.mended = true
     a.retry("1")
     await a.posts(fate)
     expect(await world.healed()).toEqual({ server: "1 2 3", A: "dead 1 2 3, applied 1' 2' 3'" })
@@ -180,7 +180,7 @@ test(
     await cascade(a)
     a.stream.discard(a.id("1"))
     world.server.rollback()
-    world.server.mended = true
+    world.server.app.mended = true
     a.record("4")
     expect(await world.healed()).toEqual({ server: "1 2 3 4", A: "applied 1 2 3 4" })
     expect(() => a.stream.retry(a.id("1"))).toThrow("is applied, no dead letter")

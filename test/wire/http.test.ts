@@ -262,6 +262,7 @@ test("no timer of an attempt is left when it is over", async () => {
       const timer = clock.timer(delay_ms, callback)
       return { cancel: () => void (timer.cancel(), (left -= 1)) }
     },
+    soon: (callback: () => void) => clock.soon(callback),
     block: (delay_ms: number) => clock.block(delay_ms),
   }
   await outcomeOf(server.url, {}, counting)

@@ -25,6 +25,8 @@ export class Client {
   /** The last one; none before the first start. */
   #life: Life | undefined
   #killAt: { at: number; name: string | undefined } | undefined
+  /** Processes so far. */
+  lives = 0
   /** Of the wall clock of its machine, ms. */
   skew_ms = 0
   /** Seams passed so far, for a test that wants to die at each of them. */
@@ -57,6 +59,8 @@ export class Client {
   }
 
   streamOf(name: string): Stream {
+    const known = this.outbox.findStream(name)
+    if (known) return known
     const { world } = this
     const create = world.creates ? { create: { session_id: "ses_1" } } : {}
     return this.outbox.stream(name, name === "s" ? this.ref : world.refOf(name), create)
@@ -68,6 +72,7 @@ export class Client {
     this.#killAt = next === undefined ? undefined : { at: next, name: undefined }
     const life = new Life()
     this.#life = life
+    this.lives += 1
     const { world, file } = this
     const seams = life.seams({
       clock: world.clock,
@@ -85,12 +90,12 @@ export class Client {
 
   /** Records ops, each a unit. The last word on a key is `key`. */
   record(names: string, more: More = {}): void {
-    for (const name of names.split(" ")) this.#note(this.outbox.opId(this.intent(name, more)), name, more.stream)
+    for (const name of names.split(" ")) this.note(this.outbox.opId(this.intent(name, more)), name, more.stream)
   }
 
   unit(names: string, more: More = {}): void {
     const ops = this.outbox.unit(() => names.split(" ").map((name) => this.intent(name, more)))
-    ops.forEach((intent, index) => this.#note(this.outbox.opId(intent), names.split(" ")[index]!, more.stream))
+    ops.forEach((intent, index) => this.note(this.outbox.opId(intent), names.split(" ")[index]!, more.stream))
   }
 
   intent(name: string, { poison, stream, ...more }: More = {}) {
@@ -162,7 +167,7 @@ export class Client {
       .retry(this.id(name))
       .map(({ op_id, as_op_id }) => {
         const called = `${this.world.name(op_id)}'`
-        this.#note(as_op_id, called, stream)
+        this.note(as_op_id, called, stream)
         this.file.retried.add(as_op_id)
         return called
       })
@@ -241,7 +246,7 @@ export class Client {
   }
 
   get row(): StreamRow {
-    return this.file.row()
+    return this.file.row("s")!
   }
 
   state(name: string): OpState | undefined {
@@ -263,7 +268,8 @@ export class Client {
     return [...parts, ...(block ? [`block ${block}`] : [])].join(", ")
   }
 
-  #note(op_id: string, name: string, stream = "s"): void {
+  /** An op is called by this name, and was recorded here. */
+  note(op_id: string, name: string, stream = "s"): void {
     this.world.rename(op_id, name)
     this.file.recorded(stream).push(op_id)
   }

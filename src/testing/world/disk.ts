@@ -81,6 +81,6 @@ function failing(statement: Wrapped, disk: Disk): Wrapped {
 
 /** bun:sqlite lets nobody make one. */
 function sqliteError(code: string, errno: number, message: string): SQLiteError {
-  const error = Object.assign(new Error(message), { code, errno, byteOffset: -1 })
+  const error = Object.assign(new Error(message), { name: "SQLiteError", code, errno, byteOffset: -1 })
   return Object.setPrototypeOf(error, SQLiteError.prototype) as SQLiteError
 }

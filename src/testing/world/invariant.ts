@@ -1,48 +1,71 @@
-/** The invariants of ARCHITECTURE.md, looked up in the files of both ends. */
-import type { Client } from "./client.ts"
-import { statesIn } from "./op-state.ts"
-import type { Server } from "./server.ts"
+/** The invariants of ARCHITECTURE.md, looked up in the databases of both ends. */
+import type { StreamRow } from "../../store/stream.ts"
+import { statesIn, viewedStates } from "./op-state.ts"
+import type { OpState, OutboxFile } from "./outbox-file.ts"
+import type { World } from "./world.ts"
 
-interface Observed {
-  readonly server: Server
-  readonly live: readonly Client[]
-  readonly trace: readonly string[]
-  name(op_id: string): string
+/** `running`: what holds at any time. `healed`: also what holds once faults have stopped. */
+export type When = "running" | "healed"
+
+/** What the service knows, read once per check. */
+interface Served {
+  /** Place of each op that had an effect. */
+  place: Map<string, number>
+  outcomes: ReadonlyMap<string, string>
+}
+
+/** One stream of one file. */
+interface Seen {
+  file: OutboxFile
+  row: StreamRow
+  recorded: readonly string[]
+  states: ReadonlyMap<string, OpState[]>
 }
 
 export class Invariants {
-  constructor(readonly world: Observed) {}
+  constructor(readonly world: World) {}
 
-  /** `running`: those that hold at any time. `healed`: also those that hold once faults have stopped. */
-  check(when: "running" | "healed" = "running"): void {
-    const wrong = [...this.#once(), ...this.world.live.flatMap((client) => this.#client(client, when))]
+  /** @throws Error with what is wrong, a line each, and the trace */
+  check(when: When = "running"): void {
+    const wrong = this.violations(when)
     if (wrong.length > 0) throw new Error(`${wrong.join("\n")}\n--- trace\n${this.world.trace.join("\n")}`)
   }
 
-  /** I2: the effect count of an op is at most 1. */
-  #once(): string[] {
-    const counts = Map.groupBy(this.world.server.effectIds, (op_id) => op_id)
-    return [...counts].filter(([, found]) => found.length > 1).map(([op_id]) => `I2 ${this.world.name(op_id)} twice`)
-  }
-
-  #client(client: Client, when: "running" | "healed"): string[] {
+  violations(when: When): string[] {
+    const { server, files } = this.world
+    const effects = server.effectIds
+    const served: Served = { place: new Map(effects.map((op_id, at) => [op_id, at])), outcomes: server.outcomes }
+    const twice = effects.filter((op_id, at) => served.place.get(op_id) !== at)
     return [
-      ...this.#states(client),
-      ...this.#order(client),
-      ...this.#truth(client, when),
-      ...(when === "healed" ? this.#alive(client) : []),
+      ...twice.map((op_id) => `I2 ${this.world.name(op_id)} was applied twice`),
+      ...files.flatMap((file) => this.#file(file, served, when)),
     ]
   }
 
+  #file(file: OutboxFile, served: Served, when: When): string[] {
+    const states = statesIn(file)
+    const wrong = file.streams.flatMap((stream) => {
+      const seen = { file, row: file.row(stream)!, recorded: file.recorded(stream), states }
+      return this.#stream(seen, served, when)
+    })
+    return when === "healed" ? [...wrong, ...this.#view(file, states)] : wrong
+  }
+
+  #stream(seen: Seen, served: Served, when: When): string[] {
+    const wrong = this.#states(seen)
+    // Until it is told, an outbox believes what a service acknowledged that was then rolled back.
+    const isTold = when === "healed" && seen.row.block === null && seen.row.time_removal === null
+    if (this.world.server.rollbacks === 0 || isTold)
+      wrong.push(...this.#order(seen, served), ...this.#truth(seen, served))
+    return when === "healed" ? [...wrong, ...this.#alive(seen, served)] : wrong
+  }
+
   /** I1: exactly one state for each op whose record returned. */
-  #states(client: Client): string[] {
-    const states = statesIn(client.file)
-    const pruned = client.row.pruned_op_id !== null
-    return client.recorded.flatMap((op_id) => {
-      const found = states.get(op_id) ?? []
-      return found.length === 1 || (pruned && found.length === 0)
-        ? []
-        : [`I1 ${this.world.name(op_id)} at ${client.name} is ${found.join(" and ") || "nowhere"}`]
+  #states({ file, row, recorded, states }: Seen): string[] {
+    return recorded.flatMap((op_id) => {
+      const found = states.get(op_id)
+      if (found?.length === 1 || (row.pruned_op_id !== null && !found)) return []
+      return [`I1 ${this.world.name(op_id)} in ${file.name} is ${found?.join(" and ") ?? "nowhere"}`]
     })
   }
 
@@ -50,47 +73,57 @@ export class Invariants {
    * I3: ops are applied in the order of recording, and only when every op before is decided or superseded. Those of a
    * retry that a copy made too were applied where that one had them.
    */
-  #order(client: Client): string[] {
-    const states = statesIn(client.file)
-    const recorded = client.recorded.filter((op_id) => !client.hasTwin || !client.file.retried.has(op_id))
-    const { effectIds, outcomes } = this.world.server
-    const mine = effectIds.filter((op_id) => recorded.includes(op_id))
-    const sorted = recorded.filter((op_id) => mine.includes(op_id))
-    const order =
-      mine.join() === sorted.join() ? [] : [`I3 order at the server: ${mine.map((id) => this.world.name(id))}`]
-    if (this.world.server.share !== "live" || sorted.length === 0) return order
-    const undecided = recorded
-      .slice(0, recorded.indexOf(sorted.at(-1)!))
-      .filter((op_id) => !outcomes.has(op_id) && states.get(op_id)?.[0] !== "superseded")
-    return [...order, ...undecided.map((op_id) => `I3 ${this.world.name(op_id)} of ${client.name} was left out`)]
+  #order({ file, row, recorded, states }: Seen, { place, outcomes }: Served): string[] {
+    const wrong: string[] = []
+    const mine = file.hasTwin ? recorded.filter((op_id) => !file.retried.has(op_id)) : recorded
+    const applied = mine.filter((op_id) => place.has(op_id))
+    for (let at = 1; at < applied.length; at++) {
+      const [earlier, later] = [applied[at - 1]!, applied[at]!]
+      if (place.get(earlier)! > place.get(later)!)
+        wrong.push(
+          `I3 ${this.world.name(later)} was applied before ${this.world.name(earlier)}, recorded in ${file.name}`,
+        )
+    }
+    const last = applied.at(-1)
+    if (last === undefined || this.world.server.shareOf(row.share_id) !== "live") return wrong
+    for (const op_id of mine.slice(0, mine.indexOf(last)))
+      if (!outcomes.has(op_id) && states.get(op_id)?.[0] !== "superseded")
+        wrong.push(`I3 ${this.world.name(op_id)} in ${file.name} was passed over`)
+    return wrong
   }
 
-  /** I4: applied here ⇔ applied there; dead here ⇒ never there; superseded here too, unless a twin had sent it. */
-  #truth(client: Client, when: "running" | "healed"): string[] {
-    const states = statesIn(client.file)
-    const applied = new Set(this.world.server.effectIds)
-    // Until it is told, an outbox believes what a server acknowledged that was then rolled back. Nobody tells it of ops
-    // once its share is being removed.
-    const told = when === "healed" && client.row.block === null && client.row.time_removal === null
-    const trusts = this.world.server.rollbacks === 0 || told
-    return client.recorded.flatMap((op_id) => {
+  /** I4: applied here ⇒ applied there; dead here ⇒ never there; superseded here too, unless a twin had sent it. */
+  #truth({ file, row, recorded, states }: Seen, { place }: Served): string[] {
+    // Nobody tells it of ops once its share is removed.
+    const isLive = row.time_removal === null || this.world.server.rollbacks === 0
+    return recorded.flatMap((op_id) => {
       const state = states.get(op_id)?.[0]
-      const name = `${this.world.name(op_id)} at ${client.name}`
-      if (state === "applied" && !applied.has(op_id) && trusts) return [`I4 ${name} counts as applied and is not`]
-      const never = state === "dead" || (state === "superseded" && !client.hasTwin)
-      if (never && applied.has(op_id)) return [`I4 ${name} is ${state}, and applied`]
-      return state === "pending" && applied.has(op_id) && when === "healed" && client.row.block === null
-        ? [`I4 ${name} is applied and nobody knows`]
-        : []
+      const name = `${this.world.name(op_id)} in ${file.name}`
+      if (state === "applied" && !place.has(op_id) && isLive) return [`I4 ${name} counts as applied and is not`]
+      const never = state === "dead" || (state === "superseded" && !file.hasTwin)
+      return never && place.has(op_id) ? [`I4 ${name} is ${state}, and applied`] : []
     })
   }
 
-  /** I10: nothing waits, or a block says why. */
-  #alive(client: Client): string[] {
-    const { row, recorded } = client
-    const states = statesIn(client.file)
+  /** I10: nothing waits, or a block says why; and what is applied is known to be. */
+  #alive({ file, row, recorded, states }: Seen, { place }: Served): string[] {
+    if (row.block !== null) return []
     const waiting = recorded.filter((op_id) => states.get(op_id)?.[0] === "pending")
-    const owed = row.time_removal !== null && row.time_closed === null
-    return row.block === null && (waiting.length > 0 || owed) ? [`I10 ${client.name} stands without a block`] : []
+    const known = waiting.filter((op_id) => place.has(op_id)).map((op_id) => this.world.name(op_id))
+    const isOwed = row.time_removal !== null && row.time_closed === null
+    return [
+      ...known.map((name) => `I4 ${name} in ${file.name} is applied and nobody knows`),
+      ...(waiting.length > 0 || isOwed ? [`I10 ${row.name} of ${file.name} stands without a block`] : []),
+    ]
+  }
+
+  /** What people see in `op_state` is what the rows say. */
+  #view(file: OutboxFile, states: ReadonlyMap<string, OpState[]>): string[] {
+    const viewed = viewedStates(file)
+    const ops = new Set([...viewed.keys(), ...states.keys()])
+    return [...ops].flatMap((op_id) => {
+      const [seen, said] = [viewed.get(op_id)?.join(), states.get(op_id)?.join()]
+      return seen === said ? [] : [`the view says of ${this.world.name(op_id)} in ${file.name}: ${seen}, not ${said}`]
+    })
   }
 }

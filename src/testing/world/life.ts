@@ -55,6 +55,7 @@ export class Life {
         monotonic: () => clock.monotonic(),
         // The timers of the dead never fire.
         timer: (delay_ms, callback, hold) => clock.timer(delay_ms, () => this.whenRunning(callback), hold),
+        soon: (callback) => clock.soon(() => this.whenRunning(callback)),
         block: (delay_ms) => clock.block(delay_ms),
       },
       crashPoint: (name) => {

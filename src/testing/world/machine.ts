@@ -21,7 +21,9 @@ export class Machine {
   constructor() {
     const random = { fraction: () => 0, bytes: (count: number) => new Uint8Array(count) }
     openCore({ sql: this.#file, seams: { clock: new ManualClock(), random, crashPoint: () => {} } })
-    this.#file.run(`CREATE TABLE effect (id INTEGER PRIMARY KEY, share INTEGER, op_id TEXT, name TEXT) STRICT`)
+    this.#file.run(
+      `CREATE TABLE effect (id INTEGER PRIMARY KEY, share INTEGER, op_id TEXT, name TEXT, about TEXT) STRICT`,
+    )
     this.#tables = this.#file
       .all<{ name: string }>(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid`)
       .map((row) => row.name)

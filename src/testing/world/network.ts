@@ -21,7 +21,6 @@ export interface Travel {
 export class Network {
   /** POSTs that left a client. */
   posts = 0
-  activity = 0
   /** A gateway before the service takes no longer request, and answers 413. */
   bytes_max = Infinity
   /** How long the next POST of a client is on its way. */
@@ -30,11 +29,11 @@ export class Network {
   weather: (client: Client) => Fate = () => "deliver"
   /** Told of each POST that leaves, and of what its sender hears. */
   left: (client: Client, request: TransportRequest) => void = () => {}
-  heard: (client: Client, answer: TransportResponse | TransportFault) => void = () => {}
+  heard: (client: Client, request: TransportRequest, answer: TransportResponse | TransportFault) => void = () => {}
   readonly late: string[] = []
   readonly held: Held[] = []
   #script: { client: string; fate: Fate }[] = []
-  readonly #serving = new Set<Promise<unknown>>()
+  readonly #travelling = new Set<() => void>()
 
   constructor(
     readonly world: World,
@@ -55,16 +54,14 @@ export class Network {
       new Promise((resolve, reject) => {
         if (life.dead) return
         this.posts += 1
-        this.activity += 1
         this.left(client, request)
         let told = false
         const tell = (answer: TransportResponse | TransportFault) =>
           life.whenRunning(() => {
             if (told) return
             told = true
-            this.activity += 1
             over.cancel()
-            this.heard(client, answer)
+            this.heard(client, request, answer)
             if (answer instanceof TransportFault) reject(answer)
             else resolve(answer)
           })
@@ -98,15 +95,15 @@ export class Network {
     while (this.held.length > 0) await this.release()
   }
 
+  /** Everything that travels is there now. */
+  hurry(): void {
+    for (const arrive of this.#travelling) arrive()
+  }
+
   heal(): void {
     this.#script = []
     this.bytes_max = Infinity
     this.weather = () => "deliver"
-  }
-
-  /** Resolves when the service has answered what it was asked. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.#serving)
   }
 
   #fateOf(client: Client): Fate {
@@ -184,23 +181,25 @@ export class Network {
   }
 
   async #serve(body: string): Promise<TransportResponse> {
-    const serving = this.serve(body)
-    this.#serving.add(serving)
-    try {
-      const response = await serving
-      this.activity += 1
-      return {
-        status: response.status,
-        retry_after: response.headers.get("retry-after"),
-        content_type: response.headers.get("content-type"),
-        body: await response.text(),
-      }
-    } finally {
-      this.#serving.delete(serving)
+    const response = await this.serve(body)
+    return {
+      status: response.status,
+      retry_after: response.headers.get("retry-after"),
+      content_type: response.headers.get("content-type"),
+      body: await response.text(),
     }
   }
 
   async #pass(ms: number): Promise<void> {
-    if (ms > 0) await new Promise<void>((resolve) => void this.world.clock.timer(ms, resolve))
+    if (ms <= 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.world.clock.timer(ms, resolve)
+    const arrive = () => {
+      timer.cancel()
+      resolve()
+    }
+    this.#travelling.add(arrive)
+    await promise
+    this.#travelling.delete(arrive)
   }
 }

@@ -29,6 +29,8 @@ export class OutboxFile implements Disk {
   locked_until = -Infinity
   /** So many transactions were committed in it. */
   commits = 0
+  /** So many times it was replaced by a backup of it. */
+  restores = 0
   /** By stream: ops whose record returned and that the file, after a restore, can know; in the order of recording. */
   readonly #recorded = new Map<string, string[]>()
   /** Those of them that stand for a dead letter: a copy that retries the same sends the same op, at a time of its own. */
@@ -69,8 +71,8 @@ export class OutboxFile implements Disk {
     return this.rowsOf("select name from sturdy_stream order by stream_id").map(([name]) => String(name))
   }
 
-  row(stream = "s"): StreamRow {
-    return this.db.prepared("select * from sturdy_stream where name = ?").get(stream) as StreamRow
+  row(stream: string): StreamRow | null {
+    return this.db.prepared("select * from sturdy_stream where name = ?").get(stream) as StreamRow | null
   }
 
   backup(): Backup {
@@ -85,6 +87,7 @@ export class OutboxFile implements Disk {
     for (const [stream, ops] of backup.recorded) this.#recorded.set(stream, [...ops])
     this.hasTwin = true
     this.commits += 1
+    this.restores += 1
   }
 
   heal(): void {

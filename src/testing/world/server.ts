@@ -1,23 +1,13 @@
 /** The real share service of a test world, with methods whose effects can be counted. */
-import {
-  createShareService,
-  type Handler,
-  Rejection,
-  type ServiceEvent,
-  type ShareServer,
-} from "../../service/index.ts"
+import { createShareService, type ServiceEvent, type ShareServer } from "../../service/index.ts"
 import { ulidFromBytes } from "../../intent/ulid.ts"
 import type { Ack, AppendBatch, GrantLimits, Refusal } from "../../wire/contract.ts"
 import { BatchTransport } from "../../wire/batch-transport.ts"
 import type { LiveShare, ShareService } from "../../wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
+import { App, AppBug } from "./app.ts"
 import { giveMachine, type Machine, type MachineRows, takeMachine } from "./machine.ts"
 import type { World } from "./world.ts"
-
-const put: Handler = ({ sql, op_id, share }, name) => {
-  sql.run(`INSERT INTO effect (share, op_id, name) VALUES (?, ?, ?)`, share, op_id, String(name))
-  return { name }
-}
 
 export type Outcome = "applied" | "rejected" | "superseded"
 
@@ -30,10 +20,15 @@ export class Server {
   /** The server dies at the next point of this name; `restart` brings it back. */
   killAt: string | undefined
   #dead = false
-  /** From now on `poison` does what `put` does. */
-  mended = false
+  readonly app = new App()
+  /** Somebody else's, that answers in its place. */
+  #impostor: { service: ShareServer; machine: Machine } | undefined
+  /** Grows with everything that may have changed what it knows. */
+  version = 0
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
+  /** Told of every batch and its answer. */
+  answered: (batch: AppendBatch, answer: Ack | Refusal) => void = () => {}
 
   constructor(
     readonly world: World,
@@ -44,7 +39,11 @@ export class Server {
   }
 
   async fetch(body: string): Promise<Response> {
-    const response = await this.#service.fetch(new Request(this.world.ref.service, { method: "POST", body }))
+    const asked = new Request(this.world.ref.service, { method: "POST", body })
+    if (this.#impostor) return this.#impostor.service.fetch(asked)
+    if (this.#dead) return new Response("the gateway finds nobody", { status: 502 })
+    const response = await this.#service.fetch(asked)
+    this.version += 1
     return this.#dead ? new Response("the gateway finds nobody", { status: 502 }) : response
   }
 
@@ -71,11 +70,21 @@ export class Server {
     return new Map(rows.map((row) => [ulidFromBytes(row.op_id), outcome(row)]))
   }
 
+  /** By name: the result of another op that it was told. */
+  get about(): Map<string, string> {
+    const rows = this.sql.all<{ name: string; about: string }>(`SELECT name, about FROM effect WHERE about IS NOT NULL`)
+    return new Map(rows.map(({ name, about }) => [name, about]))
+  }
+
   /** `live`, `removed`, or `unknown`. */
   get share(): string {
+    return this.shareOf(this.world.ref.share_id)
+  }
+
+  shareOf(share_id: string): string {
     const row = this.sql.get<{ time_removed: number | null }>(
       `SELECT time_removed FROM share WHERE share_id = ?`,
-      this.world.ref.share_id,
+      share_id,
     )
     return !row ? "unknown" : row.time_removed === null ? "live" : "removed"
   }
@@ -102,8 +111,19 @@ export class Server {
     })
   }
 
+  /** kill -9 now. */
+  kill(): void {
+    this.#dead = true
+  }
+
+  get killed(): boolean {
+    return this.#dead
+  }
+
   restart(): void {
     this.#dead = false
+    // It waits for the lock.
+    this.isBusy = false
     this.#service.close()
     this.#service = this.#open()
   }
@@ -122,6 +142,7 @@ export class Server {
     this.#machine.rows = this.#backup!
     this.restart()
     this.rollbacks += 1
+    this.version += 1
   }
 
   /** Another server, with nothing in it, answers at this address. */
@@ -134,30 +155,65 @@ export class Server {
     this.#service = this.#open()
   }
 
+  /** Another service answers at this address, until `back`. Nothing that it says is true of ours. */
+  swap(): void {
+    if (this.#impostor) return
+    const machine = takeMachine()
+    this.#impostor = { machine, service: this.#serviceOn(machine) }
+  }
+
+  back(): void {
+    if (!this.#impostor) return
+    giveMachine(this.#impostor.machine)
+    this.#impostor = undefined
+  }
+
+  get isSwapped(): boolean {
+    return this.#impostor !== undefined
+  }
+
   /** While it is so, it answers `busy`. */
   set isBusy(isBusy: boolean) {
     this.#machine.isBusy = isBusy
   }
 
+  get isBusy(): boolean {
+    return this.#machine.isBusy
+  }
+
+  /** It is there, it is ours, and it has no bugs. */
+  heal(): void {
+    this.back()
+    this.isBusy = false
+    this.app.bugs = 0
+    this.killAt = undefined
+    if (this.#dead) this.restart()
+  }
+
   close(): void {
+    this.back()
     this.#service.close()
     giveMachine(this.#machine)
   }
 
   #open(): ShareServer {
-    const { clock } = this.world
-    return createShareService({
-      sql: this.#machine.sql,
-      methods: { put, poison: (...call) => this.#poison(...call) },
-      limits: this.limits,
-      seams: { clock, random: this.world.random(), crashPoint: (name) => this.#crashPoint(name) },
-      observe: (event) => this.#observe(event),
-    })
+    return this.#serviceOn(this.#machine)
   }
 
-  #poison(...call: Parameters<Handler>): unknown {
-    if (this.mended) return put(...call)
-    throw new Rejection("poison", "rejected for good")
+  #serviceOn(machine: Machine): ShareServer {
+    const { clock } = this.world
+    const isOurs = () => machine === this.#machine
+    return createShareService({
+      sql: machine.sql,
+      methods: this.app.methods,
+      limits: this.limits,
+      seams: {
+        clock,
+        random: this.world.random(),
+        crashPoint: (name) => isOurs() && this.#crashPoint(name),
+      },
+      observe: (event) => isOurs() && this.#observe(event),
+    })
   }
 
   #crashPoint(name: string): void {
@@ -170,9 +226,10 @@ export class Server {
 
   #observe(event: ServiceEvent): void {
     if (this.#dead) return
-    if (event.name === "failure") throw event.error
+    if (event.name === "failure" && !(event.error instanceof AppBug)) throw event.error
     if (event.name !== "batch") return
     this.batches.push(event.batch)
+    this.answered(event.batch, event.answer)
     this.world.say(this.#line(event.batch, event.answer))
   }
 

@@ -2,10 +2,10 @@
  * A small deterministic world: real outboxes on databases in memory, the real share service on another, and between them
  * a network in which the fate of every POST is decided. Time passes only when the clock is turned.
  */
+import { drainMicrotasks } from "bun:jsc"
 import type { Random } from "../../intent/seam.ts"
 import type { OutboxEvent } from "../../inspect/event.ts"
 import type { SturdyRef } from "../../store/stream.ts"
-import { ManualClock } from "../manual-clock.ts"
 import { mulberry32 } from "../mulberry32.ts"
 import type { GrantLimits } from "../../wire/contract.ts"
 import { Client, type ClientOptions } from "./client.ts"
@@ -13,12 +13,15 @@ import { Invariants } from "./invariant.ts"
 import { Network } from "./network.ts"
 import { type Backup, OutboxFile } from "./outbox-file.ts"
 import { Server } from "./server.ts"
+import { WorldClock } from "./world-clock.ts"
 
 interface WorldOptions {
   seed?: number
   /** The outbox creates the share in its first POST; else it is there. */
   creates?: boolean
   limits?: Partial<GrantLimits>
+  /** Lines of the trace begin with the time, in seconds. */
+  timed?: boolean
 }
 
 /** A body in a world of its own. After it the faults stop, everything drains, and the invariants must hold. */
@@ -37,7 +40,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 export class World {
-  readonly clock = new ManualClock()
+  readonly clock = new WorldClock()
   /** What the server answered and what the network did, in order. */
   readonly trace: string[] = []
   readonly creates: boolean
@@ -54,10 +57,12 @@ export class World {
   readonly #refs = new Map<string, SturdyRef>()
   readonly #files = new Set<OutboxFile>()
   #seeds: number
+  readonly #timed: boolean
 
   constructor(options: WorldOptions) {
     this.creates = options.creates ?? false
     this.#seeds = options.seed ?? 1
+    this.#timed = options.timed ?? false
     this.server = new Server(this, options.limits)
     this.net = new Network(this, (body) => this.server.fetch(body))
     this.ref = this.freshRef()
@@ -87,6 +92,7 @@ export class World {
 
   /** The share of a stream other than `s`. */
   refOf(stream: string): SturdyRef {
+    if (stream === "s") return this.ref
     const known = this.#refs.get(stream) ?? this.freshRef()
     this.#refs.set(stream, known)
     return known
@@ -119,7 +125,12 @@ export class World {
   }
 
   say(line: string): void {
-    this.trace.push(line)
+    this.trace.push(this.#timed ? `${(this.clock.monotonic() / 1_000).toFixed(3)} ${line}` : line)
+  }
+
+  /** Of all shares, as they are now. */
+  get secrets(): string[] {
+    return [this.ref, ...this.#refs.values()].map(({ secret }) => secret)
   }
 
   name(op_id: string): string {
@@ -130,16 +141,13 @@ export class World {
     this.#names.set(op_id, name)
   }
 
-  /** Lets everything happen that needs no time. */
+  /** Lets everything happen that needs no time: in a world nothing waits for anything but time. */
   async calm(): Promise<void> {
     const { posts } = this.net
-    for (let quiet = 0; quiet < 3; quiet++) {
-      const before = this.net.activity
-      await this.net.idle()
-      await new Promise((resolve) => setImmediate(resolve))
-      if (this.net.activity !== before) quiet = -1
+    do {
+      drainMicrotasks()
       if (this.net.posts - posts > 1_000) throw new Error(`I11: POSTs without end\n${this.trace.slice(-9).join("\n")}`)
-    }
+    } while (this.clock.runSoon())
   }
 
   /** Turns the clock, from one timer to the next, until it is so. */
@@ -188,6 +196,13 @@ export class World {
       server: this.server.effects.join(" "),
       ...Object.fromEntries(this.live.map((client) => [client.name, client.stands])),
     }
+  }
+
+  /** Nobody looks at it any more: its processes are killed, what they used goes to the next world. */
+  abandon(): void {
+    for (const client of this.clients) client.kill()
+    this.server.close()
+    for (const file of this.#files) file.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

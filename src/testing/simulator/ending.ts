@@ -1,0 +1,141 @@
+/** The end of a history: faults stop, people do what only they can, and everything must drain in time, and be true. */
+import type { Client } from "../world/client.ts"
+import * as limit from "../../intent/limit.ts"
+import type { Simulation } from "./simulation.ts"
+
+/** Blocks that people lift, met one after the other. */
+const rounds_max = 4
+
+export async function end(sim: Simulation): Promise<void> {
+  const { world, watch } = sim
+  await sim.heal()
+  for (let round = 1; ; round++) {
+    await drain(sim)
+    const blocked = liftable(sim)
+    if (blocked.length === 0) break
+    if (round > rounds_max) watch.fail(`I10 blocked again and again: ${blocked.map(([, , why]) => why).join(", ")}`)
+    for (const [client, stream] of blocked) sim.unblock(client, stream)
+  }
+  if (sim.plan.seed % 3 === 0) await mend(sim)
+  watch.check("healed")
+  checkBlocks(sim)
+  checkEffects(sim)
+  if (world.trace.length > 100_000) watch.fail("I11 too much happened")
+}
+
+/** I10: the longest pause, a deadline, a lease that its holder left, and what a gateway asked for, for each process. */
+async function drain(sim: Simulation): Promise<void> {
+  const { world, plan } = sim
+  const asked_ms = 40_000
+  const bound_ms = plan.knobs.retryDelayMsMax + limit.request_deadline_ms + 2 * limit.lease_ms + asked_ms
+  const each = [...world.clients]
+  for (let round = 0; round < 2; round++) {
+    // What is late arrives; who comes second finds the register moved; a reset or removal of one may be news for another.
+    world.net.hurry()
+    await sim.pass(0)
+    // After a rollback its discovery is due at the next contact, so there must be one.
+    for (const client of each) if (round === 0) contact(sim, client)
+    for (const client of each) {
+      if (!client.opened) continue
+      const began = world.clock.monotonic()
+      await drained(sim, client, bound_ms)
+      const took_ms = world.clock.monotonic() - began
+      if (took_ms > bound_ms) sim.watch.fail(`I10 ${client.name} took ${took_ms} ms to drain, over ${bound_ms}`)
+    }
+  }
+}
+
+async function drained(sim: Simulation, client: Client, bound_ms: number): Promise<void> {
+  let ended = false
+  client.outbox.flush().then(
+    () => (ended = true),
+    (error: unknown) => sim.watch.fail(`flush of ${client.name}: ${String(error)}`),
+  )
+  const { clock } = sim.world
+  const until = clock.monotonic() + bound_ms
+  while (!ended) {
+    await sim.world.calm()
+    sim.watch.check()
+    const next = clock.nextAt
+    if (ended) break
+    if (next === undefined || next > until) sim.watch.fail(`I10 ${client.name} did not drain within ${bound_ms} ms`)
+    clock.turn(next - clock.monotonic())
+  }
+  await sim.world.calm()
+}
+
+function contact(sim: Simulation, client: Client): void {
+  sim.host(client).catchUp()
+  if (sim.world.server.rollbacks === 0) return
+  for (const stream of client.file.streams)
+    if (client.file.row(stream)!.time_removal === null) client.record(sim.nextName(), { stream })
+}
+
+function liftable(sim: Simulation): [Client, string, string][] {
+  return sim.world.clients.flatMap((client) =>
+    client.file.streams.flatMap((stream): [Client, string, string][] => {
+      const { block } = client.file.row(stream)!
+      return block === null || block === "share_removed"
+        ? []
+        : [[client, stream, `${stream} of ${client.name} ${block}`]]
+    }),
+  )
+}
+
+/** The service takes everything: what is dead is retried until nothing is. */
+async function mend(sim: Simulation): Promise<void> {
+  const { world, watch } = sim
+  world.server.app.mended = true
+  if (world.server.app.version === 1) {
+    world.server.app.version = 2
+    world.server.restart()
+  }
+  for (let round = 0; ; round++) {
+    const dead = deadIn(sim)
+    if (dead.length === 0) return
+    if (round > 20) watch.fail(`stays dead: ${dead.map(([client, stream]) => `${stream} of ${client.name}`)}`)
+    for (const [client, stream] of dead)
+      for (const name of client.undecided(stream))
+        if (client.undecided(stream).includes(name)) sim.host(client).retry(name, stream)
+    await drain(sim)
+  }
+}
+
+function deadIn(sim: Simulation): [Client, string][] {
+  return sim.world.clients.flatMap((client) =>
+    client.file.streams
+      .filter((stream) => client.file.row(stream)!.time_removal === null)
+      .filter((stream) => client.file.row(stream)!.block === null && client.undecided(stream).length > 0)
+      .map((stream): [Client, string] => [client, stream]),
+  )
+}
+
+function checkBlocks(sim: Simulation): void {
+  const { world, watch, owner } = sim
+  const rows = world.files.flatMap((file) => file.streams.map((stream) => ({ file, stream, row: file.row(stream)! })))
+  const removed = new Set(rows.filter(({ row }) => row.time_removal !== null).map(({ stream }) => stream))
+  if (owner.hasRemoved) removed.add("s")
+  for (const { file, stream, row } of rows)
+    if (row.block !== null && !(row.block === "share_removed" && (removed.has(stream) || sim.forgotten)))
+      watch.fail(`I10 ${stream} of ${file.name} is blocked ${row.block} without a cause`)
+  if (sim.forgotten) return
+  for (const stream of removed) {
+    const share = world.server.shareOf(world.refOf(stream).share_id)
+    if (share !== "removed") watch.fail(`the share of ${stream} was removed and is ${share}`)
+  }
+}
+
+/** No event of a host was applied twice, and what refers to an op got that op's result. */
+function checkEffects(sim: Simulation): void {
+  const { world, watch } = sim
+  const { effects, about } = world.server
+  const twice = effects.filter((name, index) => effects.indexOf(name) !== index)
+  // A service that forgot a rejection may apply at last what was recorded again long since; a restored outbox records again.
+  if (twice.length > 0 && !sim.forgotten)
+    watch.fail(`applied for an op and for its retry, or twice: ${twice.join(" ")}`)
+  for (const host of sim.hosts)
+    for (const [name, of] of host.about) {
+      const told = about.get(name)
+      if (told !== undefined && told !== of) watch.fail(`${name} is about ${of} and was told of ${told}`)
+    }
+}

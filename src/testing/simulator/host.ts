@@ -1,0 +1,117 @@
+/** The program around an outbox, process after process: it tells events again that were not taken, and waits for results. */
+import type { Intent } from "../../handle.ts"
+import { SturdyError } from "../../intent/error.ts"
+import type { RecordInput } from "../../record-input.ts"
+import { type Client, Killed } from "../world/client.ts"
+import type { Dice } from "./dice.ts"
+
+/** An op of this life: it can be referred to. */
+interface Held {
+  life: number
+  name: string
+  stream: string
+  intent: Intent
+}
+
+/** An event that was not taken, or perhaps was. */
+interface Owed {
+  name: string
+  stream: string
+  input: RecordInput
+}
+
+/** What a host may be told instead of an answer; anything else is a bug. */
+const refusals: ReadonlySet<string> = new Set([
+  "outbox_full",
+  "stream_closed",
+  "busy",
+  "disk_full",
+  "storage_fault",
+  "closed",
+  "reference_superseded",
+  "dead_letter_unknown",
+  "dead_letter_decided",
+  "dead_letter_dependent",
+])
+
+/** A refusal of record, a retry, a removal … that a host lives with. */
+export function isRefusal(error: unknown): error is SturdyError {
+  return error instanceof SturdyError && refusals.has(error.code)
+}
+
+/** Nothing was written, or nobody knows: the same captureId may be told again. */
+function isAgain(error: unknown): boolean {
+  return error instanceof Killed || (error instanceof SturdyError && (error.retriable || error.indeterminate))
+}
+
+export class Host {
+  readonly #held: Held[] = []
+  #owed: Owed[] = []
+  /** Results that were not those of their ops. */
+  readonly lies: string[] = []
+  /** What each op that refers to another one was recorded about, by its name. */
+  readonly about = new Map<string, string>()
+
+  constructor(readonly client: Client) {}
+
+  /** Says how it went. @throws Killed, or what is no refusal */
+  record(name: string, stream: string, input: RecordInput): string {
+    try {
+      this.#record(name, stream, input)
+      return ""
+    } catch (error) {
+      if (input.captureId !== undefined && isAgain(error)) this.#owed.push({ name, stream, input })
+      if (!isRefusal(error)) throw error
+      return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`
+    }
+  }
+
+  /** Tells the events again that were not taken, as a catch-up does. */
+  catchUp(): string | undefined {
+    const owed = this.#owed
+    if (owed.length === 0) return
+    this.#owed = []
+    return owed.map(({ name, stream, input }) => `${name}${this.record(name, stream, input)}`).join(" ")
+  }
+
+  /** Its dependency comes first; if that was given up, so is this one. */
+  retry(name: string, stream: string): string {
+    const { client } = this
+    try {
+      return `retried ${client.retry(name, stream).join(" ")}`
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      if (error.code !== "dead_letter_dependent" || !error.message.includes("was given up"))
+        return `${name}: ${error.code}`
+      return `given up ${client.discard(name, stream).join(" ")}`
+    }
+  }
+
+  /** An op of this life, for another one to refer to. */
+  heldOn(stream: string, dice: Dice): Held | undefined {
+    const { lives } = this.client
+    return dice.pick(this.#held.filter((held) => held.stream === stream && held.life === lives))
+  }
+
+  #record(name: string, stream: string, input: RecordInput): void {
+    const { client } = this
+    const intent = client.intent(name, { ...input, stream })
+    const op_id = client.outbox.opId(intent)
+    // A capture that was taken after all is known by now; a restore may have lost it.
+    if (!client.file.recorded(stream).includes(op_id)) client.note(op_id, name, stream)
+    this.#held.push({ life: client.lives, name, stream, intent })
+    if (input.wantResult) this.#await(name, intent)
+  }
+
+  #await(name: string, intent: Intent): void {
+    this.client.outbox.result(intent).then(
+      (result) => {
+        const found = (result as { name?: unknown } | undefined)?.name
+        if (found !== name) this.lies.push(`the result of ${name} is that of ${String(found)}`)
+      },
+      (error: unknown) => {
+        if (!(error instanceof SturdyError)) this.lies.push(`the result of ${name}: ${String(error)}`)
+      },
+    )
+  }
+}

@@ -1,0 +1,49 @@
+/** One plan from its first step to its end. */
+import { end } from "./ending.ts"
+import type { Plan } from "./plan.ts"
+import { Simulation } from "./simulation.ts"
+
+export interface Outcome {
+  seed: number
+  /** What did not hold; undefined if everything did. */
+  violation: string | undefined
+  /** A line per event: seconds, who, what. */
+  trace: readonly string[]
+  /** Of the trace: the same seed gives the same one. */
+  hash: string
+  /** By kind and name: so many times. */
+  met: ReadonlyMap<string, number>
+  /** ms of the world's clock. */
+  simulated_ms: number
+}
+
+/** Plays the plan. Never rejects: what did not hold is in the outcome. */
+export async function run(plan: Plan): Promise<Outcome> {
+  const sim = new Simulation(plan)
+  const violation = await play(sim, plan)
+  const { trace, clock } = sim.world
+  const outcome: Outcome = {
+    seed: plan.seed,
+    violation,
+    trace: [...trace],
+    hash: Bun.hash(trace.join("\n")).toString(16).padStart(16, "0"),
+    met: sim.watch.met,
+    simulated_ms: clock.monotonic(),
+  }
+  sim.world.abandon()
+  return outcome
+}
+
+async function play(sim: Simulation, plan: Plan): Promise<string | undefined> {
+  try {
+    await sim.start()
+    for (const step of plan.steps) await sim.step(step)
+    await end(sim)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Error)) return String(error)
+    return error.name === "Error" && error.constructor.name === "Violation"
+      ? error.message
+      : (error.stack ?? error.message)
+  }
+}
