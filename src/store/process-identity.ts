@@ -35,6 +35,8 @@ function readIdentity(): ProcessIdentity {
     pid: process.pid,
     pid_started: pid_started ?? "",
     isDead(other) {
+      // This one, which is asking.
+      if (other.pid === process.pid && other.pid_started === pid_started) return false
       if (!boot_id || other.host !== host || other.boot_id !== boot_id) return false
       const started = startOf(other.pid)
       // A process of another user may be hidden in /proc, but not from the question whether it can be signalled.

@@ -1,4 +1,5 @@
 /** The end of a history: faults stop, people do what only they can, and everything must drain in time, and be true. */
+import type { FlushReport } from "../../answers.ts"
 import type { Client } from "../world/client.ts"
 import * as limit from "../../intent/limit.ts"
 import type { Simulation } from "./simulation.ts"
@@ -9,18 +10,23 @@ const rounds_max = 4
 export async function end(sim: Simulation): Promise<void> {
   const { world, watch } = sim
   await sim.heal()
-  for (let round = 1; ; round++) {
-    await drain(sim)
-    const blocked = liftable(sim)
-    if (blocked.length === 0) break
-    if (round > rounds_max) watch.fail(`I10 blocked again and again: ${blocked.map(([, , why]) => why).join(", ")}`)
-    for (const [client, stream] of blocked) sim.unblock(client, stream)
-  }
+  await settle(sim)
   if (sim.plan.seed % 3 === 0) await mend(sim)
   watch.check("healed")
   checkBlocks(sim)
   checkEffects(sim)
   if (world.trace.length > 100_000) watch.fail("I11 too much happened")
+}
+
+/** Everything drains, and people lift what stands in the way. */
+async function settle(sim: Simulation): Promise<void> {
+  for (let round = 1; ; round++) {
+    await drain(sim)
+    const blocked = liftable(sim)
+    if (blocked.length === 0) return
+    if (round > rounds_max) sim.watch.fail(`I10 blocked again and again: ${blocked.map(([, , why]) => why).join(", ")}`)
+    for (const [client, stream] of blocked) sim.unblock(client, stream)
+  }
 }
 
 /** I10: the longest pause, a deadline, a lease that its holder left, and what a gateway asked for, for each process. */
@@ -46,22 +52,31 @@ async function drain(sim: Simulation): Promise<void> {
 }
 
 async function drained(sim: Simulation, client: Client, bound_ms: number): Promise<void> {
-  let ended = false
-  client.outbox.flush().then(
-    () => (ended = true),
-    (error: unknown) => sim.watch.fail(`flush of ${client.name}: ${String(error)}`),
-  )
   const { clock } = sim.world
   const until = clock.monotonic() + bound_ms
-  while (!ended) {
+  let report: FlushReport | undefined
+  const flush = () =>
+    client.outbox.flush().then(
+      (done) => (report = done),
+      (error: unknown) => sim.watch.fail(`flush of ${client.name}: ${String(error)}`),
+    )
+  void flush()
+  for (;;) {
     await sim.world.calm()
     sim.watch.check()
+    // The disk takes something again, and nobody has tried yet.
+    const isOfDisk = report?.blocked.some(({ reason }) => reason === "disk_full")
+    if (report && !isOfDisk) return
+    if (isOfDisk) {
+      await sim.pass(limit.poll_ms)
+      report = undefined
+      void flush()
+      continue
+    }
     const next = clock.nextAt
-    if (ended) break
     if (next === undefined || next > until) sim.watch.fail(`I10 ${client.name} did not drain within ${bound_ms} ms`)
     clock.turn(next - clock.monotonic())
   }
-  await sim.world.calm()
 }
 
 function contact(sim: Simulation, client: Client): void {
@@ -97,7 +112,7 @@ async function mend(sim: Simulation): Promise<void> {
     for (const [client, stream] of dead)
       for (const name of client.undecided(stream))
         if (client.undecided(stream).includes(name)) sim.host(client).retry(name, stream)
-    await drain(sim)
+    await settle(sim)
   }
 }
 

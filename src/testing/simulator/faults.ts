@@ -185,7 +185,9 @@ const rules = [
     says: "Another service, with a history of its own, answers at the address for up to two minutes.",
     weight: 1,
     strike(sim, _client, dice) {
-      const { server } = sim.world
+      const { server, creates } = sim.world
+      // A share that is yet to be created would be created there, and be another one.
+      if (creates) return
       const ms = dice.ms(10, 120_000)
       server.swap()
       sim.later(ms, () => server.back())
@@ -276,7 +278,7 @@ const rules = [
     weight: 1.5,
     strike(sim, client) {
       if (sim.world.files.length > 2) return
-      return `${client.name} to ${sim.copy(client).name}`
+      return `${client.name} to ${client.copy(`C${sim.world.files.length}`).name}`
     },
   },
   {

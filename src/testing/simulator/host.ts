@@ -96,9 +96,7 @@ export class Host {
   #record(name: string, stream: string, input: RecordInput): void {
     const { client } = this
     const intent = client.intent(name, { ...input, stream })
-    const op_id = client.outbox.opId(intent)
-    // A capture that was taken after all is known by now; a restore may have lost it.
-    if (!client.file.recorded(stream).includes(op_id)) client.note(op_id, name, stream)
+    client.note(client.outbox.opId(intent), name, stream)
     this.#held.push({ life: client.lives, name, stream, intent })
     if (input.wantResult) this.#await(name, intent)
   }

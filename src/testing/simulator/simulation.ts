@@ -1,4 +1,5 @@
 /** One seed's world in motion: its steps, time between them, and its end, when faults stop and everything must drain. */
+import * as limit from "../../intent/limit.ts"
 import type { RecordInput } from "../../record-input.ts"
 import { type Client, Killed } from "../world/client.ts"
 import type { Backup, OutboxFile } from "../world/outbox-file.ts"
@@ -78,7 +79,7 @@ export class Simulation {
     const dice = new Dice(seed)
     const rule = rules.get(does)!
     const client = dice.pick(this.world.clients)
-    if (client.stopped || this.#closing.has(client)) return
+    if (client.stopped || this.#isClosing(client)) return
     try {
       if (client.killed) return this.#restart(client)
       const did = await rule.strike(this, client, dice)
@@ -110,20 +111,23 @@ export class Simulation {
 
   /** A host that ends in order; it is started again like one that was killed. */
   async closing(client: Client, flush_ms: number): Promise<void> {
+    const { lives } = client
     this.#closing.add(client)
     try {
       await client.outbox.close({ flush_ms })
     } catch (error) {
       if (!(error instanceof Killed) && !isRefusal(error)) throw error
     } finally {
-      this.#closing.delete(client)
-      client.kill()
+      if (client.lives === lives) {
+        this.#closing.delete(client)
+        client.kill()
+      }
     }
   }
 
-  copy(client: Client): Client {
-    const copy = client.copy(`C${this.world.files.length}`)
-    return copy
+  /** A close that its process did not live to see ends never. */
+  #isClosing(client: Client): boolean {
+    return this.#closing.has(client) && !client.killed
   }
 
   /** True if a block was lifted, with what a person knows by then. */
@@ -150,6 +154,7 @@ export class Simulation {
   }
 
   #restart(client: Client): void {
+    this.#closing.delete(client)
     try {
       client.reopen()
       const told = this.host(client).catchUp()
@@ -175,11 +180,7 @@ export class Simulation {
       client.go()
       client.spare()
     }
-    await this.pass(0)
-    for (const client of world.clients) if (client.killed && !this.#closing.has(client)) this.#restart(client)
-  }
-
-  get isClosing(): boolean {
-    return this.#closing.size > 0
+    while (world.clients.some((client) => this.#isClosing(client))) await this.pass(limit.close_flush_ms)
+    for (const client of world.clients) if (client.killed) this.#restart(client)
   }
 }

@@ -107,14 +107,16 @@ export class Watch {
   #answered(batch: AppendBatch, answer: Ack | Refusal): void {
     this.count("refused" in answer ? `refused ${answer.refused}` : "acked")
     for (const op of batch.ops) {
-      const text = JSON.stringify(op)
+      // A copy that retries the same dead letter sends the same op, at a time of its own.
+      const isRetry = this.sim.world.files.some((file) => file.retried.has(op.op_id))
+      const text = JSON.stringify(isRetry ? { ...op, time_created: 0 } : op)
       const before = this.#texts.get(op.op_id) ?? text
       this.#texts.set(op.op_id, before)
       if (before !== text)
         this.#wrong.push(`I8 op ${this.sim.world.name(op.op_id)} was sent as ${before} and as ${text}`)
     }
     if (!this.#keepsBatches) return
-    const ops = batch.ops.map((op) => this.sim.world.name(op.op_id)).join(" ")
+    const ops = batch.ops.map((op) => op.op_id).join(" ")
     const before = this.#batches.get(batch.batch_id) ?? ops
     this.#batches.set(batch.batch_id, before)
     if (before !== ops) this.#wrong.push(`I8 batch ${batch.batch_id} was sent with ${before} and with ${ops}`)

@@ -150,6 +150,8 @@ function inputOf(sim: Simulation, client: Client, stream: string, name: string, 
   const about = kind < 0.3 ? sim.host(client).heldOn(stream, dice) : undefined
   if (!about) return input
   sim.host(client).about.set(name, about.name)
+  // What it refers to is gone with the process: it could not be told again.
+  delete input.captureId
   return { ...input, args: [name, about.intent] }
 }
 

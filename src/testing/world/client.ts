@@ -271,7 +271,7 @@ export class Client {
   /** An op is called by this name, and was recorded here. */
   note(op_id: string, name: string, stream = "s"): void {
     this.world.rename(op_id, name)
-    this.file.recorded(stream).push(op_id)
+    this.file.note(op_id, stream)
   }
 
   #heard(event: OutboxEvent): void {

@@ -1,5 +1,5 @@
 /** One outbox file of a simulated world: its rows, its disk, and what the world knows to be recorded in it. */
-import { ulidToBytes } from "../../intent/ulid.ts"
+import { ulidFromBytes, ulidToBytes } from "../../intent/ulid.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { openOutbox } from "../../outbox.ts"
 import type { StreamRow } from "../../store/stream.ts"
@@ -60,6 +60,21 @@ export class OutboxFile implements Disk {
     const known = this.#recorded.get(stream) ?? []
     this.#recorded.set(stream, known)
     return known
+  }
+
+  /** An op is known to be recorded, perhaps long after it was: it gets the place that it has in the file. */
+  note(op_id: string, stream: string): void {
+    const known = this.recorded(stream)
+    if (known.includes(op_id)) return
+    const later = this.#after(op_id)
+    const at = known.findIndex((other) => later.has(other))
+    known.splice(at < 0 ? known.length : at, 0, op_id)
+  }
+
+  #after(op_id: string): ReadonlySet<string> {
+    const sql = "select op_id from sturdy_op where seq > (select seq from sturdy_op where op_id = ?)"
+    const rows = this.db.prepared(sql).values(ulidToBytes(op_id))
+    return new Set(rows.map(([blob]) => ulidFromBytes(blob as Uint8Array)))
   }
 
   get recordedAnywhere(): string[] {

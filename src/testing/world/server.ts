@@ -14,7 +14,7 @@ export type Outcome = "applied" | "rejected" | "superseded"
 export class Server {
   #service: ShareServer
   #machine: Machine
-  #backup: MachineRows | undefined
+  #backup: { rows: MachineRows; secret: string } | undefined
   /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
   rollbacks = 0
   /** The server dies at the next point of this name; `restart` brings it back. */
@@ -129,7 +129,7 @@ export class Server {
   }
 
   backup(): void {
-    this.#backup = this.#machine.rows
+    this.#backup = { rows: this.#machine.rows, secret: this.world.ref.secret }
   }
 
   get hasBackup(): boolean {
@@ -139,7 +139,10 @@ export class Server {
   /** All that was decided since the backup is forgotten. */
   rollback(): void {
     this.world.say("server rolled back")
-    this.#machine.rows = this.#backup!
+    const { rows, secret } = this.#backup!
+    this.#machine.rows = rows
+    // The owner knows what it was then.
+    this.world.ref.secret = secret
     this.restart()
     this.rollbacks += 1
     this.version += 1
