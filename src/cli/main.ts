@@ -10,6 +10,7 @@ const commands: Record<string, () => Promise<Command>> = {
   replay: async () => (await import("./replay.ts")).replay,
   status: async () => (await import("./status.ts")).status,
   ops: async () => (await import("./ops.ts")).ops,
+  simulate: async () => (await import("./simulate.ts")).simulate,
 }
 
 async function overview(): Promise<string> {

@@ -2,6 +2,7 @@
 import { end } from "./ending.ts"
 import type { Plan } from "./plan.ts"
 import { Simulation } from "./simulation.ts"
+import { Violation } from "./watch.ts"
 
 export interface Outcome {
   seed: number
@@ -13,6 +14,9 @@ export interface Outcome {
   hash: string
   /** By kind and name: so many times. */
   met: ReadonlyMap<string, number>
+  /** Deaths of a client's process or of the service. */
+  crashes: number
+  posts: number
   /** ms of the world's clock. */
   simulated_ms: number
 }
@@ -28,6 +32,8 @@ export async function run(plan: Plan): Promise<Outcome> {
     trace: [...trace],
     hash: Bun.hash(trace.join("\n")).toString(16).padStart(16, "0"),
     met: sim.watch.met,
+    crashes: sim.world.crashes,
+    posts: sim.world.net.posts,
     simulated_ms: clock.monotonic(),
   }
   sim.world.abandon()
@@ -42,8 +48,6 @@ async function play(sim: Simulation, plan: Plan): Promise<string | undefined> {
     return undefined
   } catch (error) {
     if (!(error instanceof Error)) return String(error)
-    return error.name === "Error" && error.constructor.name === "Violation"
-      ? error.message
-      : (error.stack ?? error.message)
+    return error instanceof Violation ? error.message : (error.stack ?? error.message)
   }
 }

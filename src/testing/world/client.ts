@@ -80,7 +80,10 @@ export class Client {
       skew_ms: () => this.skew_ms,
       diesAt: (name) => this.#diesAt(name),
       // What was not committed is rolled back by who comes next.
-      died: () => file.db.inTransaction && file.db.run("rollback"),
+      died: () => {
+        world.crashes += 1
+        if (file.db.inTransaction) file.db.run("rollback")
+      },
     })
     const database = handleOf(file, () => life.dead)
     this.#outbox = openOutbox({ database }, { ...this.options, seams, transport: world.net.transport(this, life) })
@@ -200,7 +203,9 @@ export class Client {
 
   /** kill -9 now, between two steps. */
   kill(): void {
-    this.#life?.kill()
+    if (this.killed) return
+    this.world.crashes += 1
+    this.#life!.kill()
   }
 
   get stopped(): boolean {

@@ -113,6 +113,7 @@ export class Server {
 
   /** kill -9 now. */
   kill(): void {
+    this.world.crashes += 1
     this.#dead = true
   }
 
@@ -222,7 +223,7 @@ export class Server {
   #crashPoint(name: string): void {
     if (name === this.killAt) {
       this.killAt = undefined
-      this.#dead = true
+      this.kill()
     }
     if (this.#dead) throw new Error(`the server died at ${name}`)
   }

@@ -58,6 +58,8 @@ export class World {
   readonly #files = new Set<OutboxFile>()
   #seeds: number
   readonly #timed: boolean
+  /** Deaths of a client's process or of the service. */
+  crashes = 0
 
   constructor(options: WorldOptions) {
     this.creates = options.creates ?? false

@@ -1,0 +1,10 @@
+/** The failure kit: what Sturdy attacks itself with, for programs that link it and for servers that speak its contract. */
+export { ManualClock } from "./manual-clock.ts"
+export { mulberry32 } from "./mulberry32.ts"
+export { faults, type FaultName } from "./simulator/faults.ts"
+export { planOf, type Knobs, type Plan, type Step } from "./simulator/plan.ts"
+export { reach, type Reached } from "./simulator/reach.ts"
+export { run, type Outcome } from "./simulator/run.ts"
+export { shrink } from "./simulator/shrink.ts"
+export { simulate, type Failure, type SimulateOptions, type SimulateReport } from "./simulator/simulate.ts"
+export { failureText } from "./simulator/failure-text.ts"

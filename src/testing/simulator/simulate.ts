@@ -1,0 +1,76 @@
+/** Many seeds, one after the other: what was met, what did not hold, and whether the same seed does the same again. */
+import { faults } from "./faults.ts"
+import { planOf, type Plan } from "./plan.ts"
+import { type Outcome, run } from "./run.ts"
+import { shrink } from "./shrink.ts"
+
+export interface SimulateOptions {
+  /** How many. */
+  seeds: number
+  /** The first one. @default 1 */
+  from?: number
+  /** Stop after so many that failed. @default 10 */
+  failures_max?: number
+  /** Told after each seed. */
+  onSeed?: (outcome: Outcome) => void
+}
+
+/** A seed in which something did not hold. */
+export interface Failure {
+  plan: Plan
+  outcome: Outcome
+  /** The least of its steps that fail in the same way. */
+  shrunk: { plan: Plan; outcome: Outcome }
+}
+
+export interface SimulateReport {
+  seeds: number
+  violations: number
+  faults: number
+  /** Deaths of a client's process or of the service. */
+  crashes: number
+  posts: number
+  /** By the clocks of the worlds. */
+  simulated_ms: number
+  met: ReadonlyMap<string, number>
+  failures: Failure[]
+}
+
+/** One seed in so many is run twice. */
+const rerun_every = 100
+
+const faultNames = new Set(faults.map(({ name }) => `did ${name}`))
+
+/** Runs the seeds. Never rejects: what did not hold is in the report. @throws RangeError if the options are none. */
+export async function simulate(options: SimulateOptions): Promise<SimulateReport> {
+  const { seeds, from = 1, failures_max = 10, onSeed } = options
+  for (const [name, value] of Object.entries({ seeds, from, failures_max }))
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, got ${value}`)
+  const met = new Map<string, number>()
+  const report = { seeds: 0, violations: 0, faults: 0, crashes: 0, posts: 0, simulated_ms: 0 }
+  const failures: Failure[] = []
+  for (let seed = from; seed < from + seeds && failures.length < failures_max; seed++) {
+    const plan = planOf(seed)
+    const outcome = seed % rerun_every === 0 ? await twice(plan) : await run(plan)
+    report.seeds += 1
+    report.crashes += outcome.crashes
+    report.posts += outcome.posts
+    report.simulated_ms += outcome.simulated_ms
+    for (const [what, count] of outcome.met) {
+      met.set(what, (met.get(what) ?? 0) + count)
+      if (faultNames.has(what as never)) report.faults += count
+    }
+    if (outcome.violation !== undefined) failures.push({ plan, outcome, shrunk: await shrink(plan, outcome) })
+    onSeed?.(outcome)
+  }
+  return { ...report, violations: failures.length, met, failures }
+}
+
+/** I15: the same seed gives the same trace. */
+async function twice(plan: Plan): Promise<Outcome> {
+  const [first, second] = [await run(plan), await run(plan)]
+  if (first.violation !== undefined || first.hash === second.hash) return first
+  const at = first.trace.findIndex((line, index) => line !== second.trace[index])
+  const violation = `I15 seed ${plan.seed} went another way the second time: ${first.trace[at]}, then ${second.trace[at]}`
+  return { ...first, violation }
+}
