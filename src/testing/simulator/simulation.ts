@@ -120,7 +120,7 @@ export class Simulation {
     } finally {
       if (client.lives === lives) {
         this.#closing.delete(client)
-        client.kill()
+        client.end()
       }
     }
   }

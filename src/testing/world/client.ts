@@ -208,6 +208,11 @@ export class Client {
     this.#life!.kill()
   }
 
+  /** It ends in order: no crash. */
+  end(): void {
+    this.#life?.kill()
+  }
+
   get stopped(): boolean {
     return this.#life?.stopped ?? false
   }
@@ -247,7 +252,7 @@ export class Client {
   async close(): Promise<void> {
     this.go()
     await this.outbox.close({ flush_ms: 0 })
-    this.kill()
+    this.end()
   }
 
   get row(): StreamRow {

@@ -4,7 +4,7 @@ import { systemSeams } from "../../intent/system.ts"
 import { openOutbox } from "../../outbox.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import type { Disk } from "./disk.ts"
-import { type MemoryDatabase, Pool, type Rows } from "./memory-database.ts"
+import { MemoryDatabase, Pool, type Rows } from "./memory-database.ts"
 
 export type OpState = "pending" | "applied" | "superseded" | "dead" | "discarded"
 
@@ -23,6 +23,7 @@ const pool = new Pool((db) => {
 
 export class OutboxFile implements Disk {
   readonly db: MemoryDatabase
+  readonly #isPooled: boolean
   isFull = false
   nextCommit: Disk["nextCommit"]
   /** Another process holds the write lock until then, by the monotonic clock. */
@@ -42,8 +43,11 @@ export class OutboxFile implements Disk {
     readonly name: string,
     readonly now: () => number,
     backup?: Backup,
+    /** Without any table: who opens it first makes them. */
+    isNew = false,
   ) {
-    this.db = pool.take(backup?.rows)
+    this.db = isNew ? new MemoryDatabase() : pool.take(backup?.rows)
+    this.#isPooled = !isNew
     for (const [stream, ops] of backup?.recorded ?? []) this.#recorded.set(stream, [...ops])
     this.hasTwin = backup !== undefined
   }
@@ -114,7 +118,8 @@ export class OutboxFile implements Disk {
   /** To the pool. Nobody uses it any more. */
   close(): void {
     if (this.db.inTransaction) this.db.run("rollback")
-    pool.give(this.db)
+    if (this.#isPooled) pool.give(this.db)
+    else this.db.close()
   }
 
   rowsOf(sql: string, ...params: (string | number)[]): unknown[][] {

@@ -27,6 +27,11 @@ export class Server {
   version = 0
   /** Every batch that was looked at. */
   readonly batches: AppendBatch[] = []
+  /** Seams passed so far. */
+  crashPoints: string[] = []
+  /** It dies at the n-th of them. */
+  killAtHit: number | undefined
+  died: () => void = () => {}
   /** Told of every batch and its answer. */
   answered: (batch: AppendBatch, answer: Ack | Refusal) => void = () => {}
 
@@ -115,6 +120,7 @@ export class Server {
   kill(): void {
     this.world.crashes += 1
     this.#dead = true
+    this.died()
   }
 
   get killed(): boolean {
@@ -221,7 +227,8 @@ export class Server {
   }
 
   #crashPoint(name: string): void {
-    if (name === this.killAt) {
+    this.crashPoints.push(name)
+    if (name === this.killAt || this.crashPoints.length === this.killAtHit) {
       this.killAt = undefined
       this.kill()
     }

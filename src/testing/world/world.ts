@@ -82,8 +82,8 @@ export class World {
   }
 
   /** A file that nothing has open: empty, or as the backup has it. */
-  file(name: string, backup?: Backup): OutboxFile {
-    const file = new OutboxFile(name, () => this.clock.monotonic(), backup)
+  file(name: string, backup?: Backup, isNew = false): OutboxFile {
+    const file = new OutboxFile(name, () => this.clock.monotonic(), backup, isNew)
     this.#files.add(file)
     return file
   }
@@ -112,8 +112,8 @@ export class World {
   }
 
   /** A client that is not started yet; its processes die as told. */
-  mortal(deaths: number[], name = "A", ref = this.ref, options: ClientOptions = {}): Client {
-    const client = new Client(this, name, this.file(name), ref, options, deaths)
+  mortal(deaths: number[], name = "A", ref = this.ref, options: ClientOptions = {}, file = this.file(name)): Client {
+    const client = new Client(this, name, file, ref, options, deaths)
     this.clients.push(client)
     return client
   }
@@ -202,7 +202,7 @@ export class World {
 
   /** Nobody looks at it any more: its processes are killed, what they used goes to the next world. */
   abandon(): void {
-    for (const client of this.clients) client.kill()
+    for (const client of this.clients) client.end()
     this.server.close()
     for (const file of this.#files) file.close()
   }
