@@ -28,7 +28,7 @@ export type ExchangeFate =
   | { fault: "drop_response" }
   /** Both connections end after `at` bytes of the request went to the service; at its length or beyond: after all of it. */
   | { fault: "cut_request"; at: number; by: Ending }
-  /** The service has the whole request; both connections end after `at` bytes of the response went to the client. */
+  /** The service has answered; both connections end after `at` bytes of the answer went to the client. */
   | { fault: "cut_response"; at: number; by: Ending }
   /** The service gets the first `bytes` of the body as a whole request: a content-length that fits says so. */
   | { fault: "truncate_request"; bytes: number }

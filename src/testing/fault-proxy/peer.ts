@@ -93,7 +93,7 @@ export class Peer {
 
   /** Says that nothing more comes from us; what it still says is read. */
   finish(): void {
-    this.#socket.end()
+    if (!this.#over) this.#socket.end()
   }
 
   /** Ends our side, by a reset when a peer in this process has read what was written; what it still says is let go. */

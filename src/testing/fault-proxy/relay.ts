@@ -100,15 +100,12 @@ export class Relay {
   async #answer(service: Peer): Promise<void> {
     const { exchange, line } = this
     const { fate } = exchange
-    if (fate.fault === "cut_response") {
-      // Nothing of it may pass, and yet the service has decided.
-      await service.hasMore()
-      if (fate.at > 0)
-        await this.#pass(service, line.client, exchange.response, this.#answerScanner(), { at_most: fate.at })
-      return this.#cut(service, fate.by)
-    }
     const { bytes, scanner } = await this.#collectAnswer(service)
     if (fate.fault === "drop_response") return
+    if (fate.fault === "cut_response") {
+      await this.#write(line.client, exchange.response, bytes.subarray(0, fate.at))
+      return this.#cut(service, fate.by)
+    }
     if (fate.fault === "delay_response") await line.delay(fate.delay_ms)
     if (fate.fault === "hold_response") await line.whileOpen(exchange.hold())
     const whole = fate.fault === "truncate_response" && scanner.whole ? truncated(bytes, scanner, fate.bytes) : bytes
