@@ -94,3 +94,21 @@ test.each<[Side, Ending]>([
   },
   60_000,
 )
+
+// Every second byte: the places after a whole call are two bytes wide, before and after its newline.
+test.each<[Side]>([["request"], ["response"]])(
+  "truncated at every second byte of the %s's body, with a length that fits: everything once, in order",
+  async (side) => {
+    await using server = serveWithEffects()
+    await using proxied = await openProxied(server.service.url)
+    const seen = new Set<number>()
+    for (let bytes = 0; ; bytes += 2) {
+      const { exchanges, outcome } = await exchangeUnder({ fault: `truncate_${side}`, bytes }, proxied, server)
+      expect({ bytes, ...outcome }).toEqual({ bytes, ...everythingOnceInOrder })
+      seen.add(exchanges[0]![side].passed)
+      if (exchanges.length === 1) break
+    }
+    expect(seen.size).toBeGreaterThan(300)
+  },
+  60_000,
+)

@@ -5,12 +5,13 @@ import {
   exchangeFaultNames,
   openFaultProxy,
   type ConnectionFate,
+  type Ending,
   type ExchangeFate,
 } from "../../src/testing/fault-proxy/index.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
-import { answering, calm, openBetween, rawClient, request } from "./raw-ends.ts"
+import { answering, asSeen, calm, openBetween, rawClient, request } from "./raw-ends.ts"
 
-test.each<[ConnectionFate["fault"], string]>([
+test.each<[ConnectionFate["fault"], Ending]>([
   ["refuse", "rst"],
   ["close", "fin"],
 ])("%s: the next connection ends at once (%s), the one after it lives", async (fault, how) => {
@@ -18,7 +19,7 @@ test.each<[ConnectionFate["fault"], string]>([
   await using proxy = await openBetween(service)
   proxy.nextConnection({ fault } as ConnectionFate)
   using first = await rawClient(proxy.port)
-  expect((await first.ended) as string).toBe(how)
+  expect(await first.ended).toBe(asSeen(how))
   using second = await rawClient(proxy.port)
   await second.say(request("one"))
   await second.hears("answer 0")
@@ -45,7 +46,7 @@ test("down: nobody listens and every connection is reset, until up, on the same 
   await client.hears("answer 0")
   await proxy.down()
   await proxy.down()
-  expect(await client.ended).toBe("rst")
+  expect(await client.ended).toBe(asSeen("rst"))
   expect(await codeOfConnecting(proxy.port)).toBe("ECONNREFUSED")
   await proxy.up()
   await proxy.up()
@@ -99,7 +100,7 @@ test("disposing resets every connection and gives up what is held: the service n
   await proxy.arrived(2)
   await proxy[Symbol.asyncDispose]()
   await proxy[Symbol.asyncDispose]()
-  expect([await one.ended, await two.ended]).toEqual(["rst", "rst"])
+  expect([await one.ended, await two.ended]).toEqual([asSeen("rst"), asSeen("rst")])
   for (const exchange of proxy.exchanges) await exchange.ended
   expect(service.connections).toBe(0)
   expect(proxy.up()).rejects.toThrow("the fault proxy is closed")

@@ -4,7 +4,7 @@ import { openFaultProxy, type ExchangeFate } from "../../src/testing/fault-proxy
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { nextTurn } from "../wire/attempt.ts"
 import { http, rawServer } from "../wire/raw-server.ts"
-import { answering, calm, openBetween, rawClient, request, silentService } from "./raw-ends.ts"
+import { answering, asSeen, calm, openBetween, rawClient, request, silentService } from "./raw-ends.ts"
 
 test("none: bytes pass unchanged in both directions, one exchange after another on one connection", async () => {
   using service = answering()
@@ -52,7 +52,7 @@ for (const how of ["fin", "rst"] as const)
     while (exchange.delivered === 0) await nextTurn()
     await calm()
     client.leave(how)
-    expect(await service.ended).toEqual([request("one").length, how])
+    expect(await service.ended).toEqual([request("one").length, asSeen(how)])
     await exchange.ended
   })
 
@@ -76,7 +76,7 @@ test("none: without a service the client is reset", async () => {
   await using proxy = await openBetween(service)
   using client = await rawClient(proxy.port)
   await client.say(request("one"))
-  expect([await client.ended, client.heard]).toEqual(["rst", ""])
+  expect([await client.ended, client.heard]).toEqual([asSeen("rst"), ""])
   expect(proxy.exchanges[0]!.delivered).toBe(0)
 })
 
@@ -208,8 +208,8 @@ for (const by of ["fin", "rst"] as const) {
       proxy.next({ fault: "cut_request", at, by })
       using client = await rawClient(proxy.port)
       await client.say(request("one"))
-      expect(await service.ended).toEqual([Math.min(at, whole), by])
-      expect([await client.ended, client.heard]).toEqual([by, ""])
+      expect(await service.ended).toEqual([Math.min(at, whole), asSeen(by)])
+      expect([await client.ended, client.heard]).toEqual([asSeen(by), ""])
       expect(proxy.exchanges[0]).toMatchObject({ delivered: at < whole ? 0 : 1 })
     },
   )
@@ -223,7 +223,7 @@ for (const by of ["fin", "rst"] as const) {
       proxy.next({ fault: "cut_response", at, by })
       using client = await rawClient(proxy.port)
       await client.say(request("one"))
-      expect([await client.ended, client.heard]).toEqual([by, answer.slice(0, at)])
+      expect([await client.ended, client.heard]).toEqual([asSeen(by), answer.slice(0, at)])
       await service.left
       expect(proxy.exchanges[0]).toMatchObject({ delivered: 1 })
     },
@@ -237,8 +237,8 @@ for (const by of ["fin", "rst"] as const) {
     const exchange = await proxy.arrived(1)
     while (exchange.delivered === 0) await nextTurn()
     proxy.cut(by)
-    expect(await client.ended).toBe(by)
-    expect(await service.ended).toEqual([whole, by])
+    expect(await client.ended).toBe(asSeen(by))
+    expect(await service.ended).toEqual([whole, asSeen(by)])
     await exchange.ended
   })
 }

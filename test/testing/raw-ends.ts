@@ -1,13 +1,13 @@
 /** Raw sockets at both ends of a fault proxy: they say what a test gives them, and remember what came and how it ended. */
 import { connect, createServer, type AddressInfo } from "node:net"
-import { openFaultProxy } from "../../src/testing/fault-proxy/index.ts"
+import { openFaultProxy, type Ending } from "../../src/testing/fault-proxy/index.ts"
 import type { ManualClock } from "../../src/testing/manual-clock.ts"
 import { nextTurn } from "../wire/attempt.ts"
 import { http, rawServer, type RawServer } from "../wire/raw-server.ts"
 
 export async function rawClient(port: number) {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-  const ended = Promise.withResolvers<"fin" | "rst">()
+  const ended = Promise.withResolvers<Ending>()
   let heard = ""
   let news = Promise.withResolvers<void>()
   socket.on("data", (piece) => {
@@ -30,7 +30,7 @@ export async function rawClient(port: number) {
     },
     /** How the other side ended. */
     ended: ended.promise,
-    leave: (how: "fin" | "rst" = "fin") => (how === "fin" ? socket.end() : socket.resetAndDestroy()),
+    leave: (how: Ending = "fin") => (how === "fin" ? socket.end() : socket.resetAndDestroy()),
     [Symbol.dispose]: () => void socket.destroy(),
   }
 }
@@ -49,7 +49,7 @@ export async function openBetween(service: RawServer, clock?: ManualClock) {
 
 /** A service that never answers, and says what it got and how its connection ended. */
 export async function silentService() {
-  const ended = Promise.withResolvers<[bytes: number, how: "fin" | "rst"]>()
+  const ended = Promise.withResolvers<[bytes: number, how: Ending]>()
   const server = createServer((socket) => {
     let bytes = 0
     socket.on("data", (piece) => (bytes += piece.length))
@@ -66,3 +66,21 @@ export async function silentService() {
 
 /** Enough turns for bytes to cross both sockets, when nothing is to come of it. */
 export const calm = async () => void (await nextTurn())
+
+/** What a reset looks like to a reader here: Bun 1.3.14 takes it for an end in order (1.4.5 does not). */
+const reset: Ending = await resetAsSeenHere()
+
+/** How an end of this kind looks to `ended` of the ends above. */
+export function asSeen(by: Ending): Ending {
+  return by === "rst" ? reset : by
+}
+
+async function resetAsSeenHere(): Promise<Ending> {
+  const server = createServer((socket) => void socket.on("error", () => {}).on("data", () => socket.resetAndDestroy()))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  using client = await rawClient((server.address() as AddressInfo).port)
+  await client.say("x")
+  const ended = await client.ended
+  server.close()
+  return ended
+}

@@ -1,4 +1,7 @@
-/** One end of a TCP connection, read by asking for it, so that who is slow here makes the other side wait. */
+/**
+ * One end of a TCP connection, read by asking for it, so that who is slow here makes the other side wait. Bun 1.3.14
+ * takes a reset for an end in order (1.4.5 does not): there it is passed on as one.
+ */
 import { connect, type Socket } from "node:net"
 import type { Ending } from "./fate.ts"
 
