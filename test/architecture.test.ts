@@ -128,11 +128,7 @@ const seams: [name: string, pattern: RegExp, files: string[]][] = [
   ["the monotonic clock", /\bperformance\.now\b|\bprocess\.hrtime\b|\bBun\.nanoseconds\b/, ["intent/system.ts"]],
   ["timers", /\b(setTimeout|setInterval)\b|\bBun\.sleep\b/, ["intent/system.ts"]],
   // One turn, so that callers of a turn share a sync, and the host has its own: no time passes that a test could turn.
-  [
-    "setImmediate",
-    /\bsetImmediate\b/,
-    ["store/group-sync.ts", "flusher/stream-flusher.ts", "testing/fault-proxy/peer.ts"],
-  ],
+  ["setImmediate", /\bsetImmediate\b/, ["store/group-sync.ts", "flusher/stream-flusher.ts"]],
   ["chance", /\bMath\.random\b|\bcrypto\.getRandomValues\b|\brandomUUID\b|\brandomBytes\b/, ["intent/system.ts"]],
   ["the network", /(?<![.\w#])fetch\((?!\w+: )/, ["wire/http.ts"]],
   [

@@ -4,7 +4,7 @@
  * Each cut has a share of its own; whatever the service had, the next POST settles everything, once and in order.
  */
 import { expect, test } from "bun:test"
-import type { Ending, ExchangeFate } from "../../src/testing/fault-proxy/index.ts"
+import type { Ending, Exchange, ExchangeFate, Passage } from "../../src/testing/fault-proxy/index.ts"
 import { openProxied, serveWithEffects } from "./proxied.ts"
 
 type Side = "request" | "response"
@@ -15,8 +15,14 @@ const lanes = 30
 type Proxied = Awaited<ReturnType<typeof openProxied>>
 type Server = ReturnType<typeof serveWithEffects>
 
+type Outcome = typeof everythingOnceInOrder
+
 /** The exchange under this fate, with a share of its own, and what became of it once everything is settled. */
-async function exchangeUnder(fate: ExchangeFate, { proxy, outbox, stream: newStream }: Proxied, server: Server) {
+async function exchangeUnder(
+  fate: ExchangeFate,
+  { proxy, outbox, stream: newStream }: Proxied,
+  server: Server,
+): Promise<{ exchanges: readonly Exchange[]; outcome: Outcome }> {
   const before = proxy.exchanges.length
   proxy.next(fate)
   const { stream, ref } = newStream()
@@ -40,7 +46,7 @@ async function exchangeUnder(fate: ExchangeFate, { proxy, outbox, stream: newStr
 const everythingOnceInOrder = {
   effects: ["a", "c"],
   dead: ["poison: poison"],
-  status: { pending: 0, dead: 1, block: undefined },
+  status: { pending: 0, dead: 1, block: undefined as unknown },
 }
 
 /** Every `lanes`th cut, one after another: most meet a connection that served POSTs before. Returns the bytes of the side. */
@@ -61,7 +67,8 @@ async function cutLane(
     // A response that is whole counts, however its connection ends.
     const counts = side === "response" && at === length
     expect({ at, posts: exchanges.length }).toEqual({ at, posts: counts ? 1 : 2 })
-    const { delivered, [side]: cut } = exchanges[0]!
+    const { delivered } = exchanges[0]!
+    const cut: Passage = exchanges[0]![side]
     expect({ at, delivered, passed: cut.passed }).toEqual({
       at,
       delivered: side === "request" && at < length ? 0 : 1,

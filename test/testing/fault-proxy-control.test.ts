@@ -9,6 +9,7 @@ import {
   type ExchangeFate,
 } from "../../src/testing/fault-proxy/index.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
+import { rawServer } from "../wire/raw-server.ts"
 import { answering, asSeen, calm, openBetween, rawClient, request } from "./raw-ends.ts"
 
 test.each<[ConnectionFate["fault"], Ending]>([
@@ -84,6 +85,19 @@ test("fates are taken in order, then the default, until it is healed", async () 
   await other.say(request("one"))
   await other.hears("answer 2")
   expect(proxy.exchanges.map(({ fate }) => fate.fault)).toEqual(["status", "none", "page", "none", "none"])
+})
+
+test("disposing gives up a copy that is held while the first is not answered yet", async () => {
+  using service = rawServer({ text: "", after: "hang" })
+  const proxy = await openBetween(service)
+  proxy.next({ fault: "duplicate_request", second: "released" })
+  using client = await rawClient(proxy.port)
+  await client.say(request("one"))
+  const exchange = await proxy.arrived(1)
+  await Promise.all([exchange.held, service.asked])
+  await proxy[Symbol.asyncDispose]()
+  await exchange.ended
+  expect([exchange.delivered, service.requests.length]).toEqual([1, 1])
 })
 
 test("disposing resets every connection and gives up what is held: the service never gets it", async () => {

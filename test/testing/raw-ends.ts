@@ -1,7 +1,11 @@
 /** Raw sockets at both ends of a fault proxy: they say what a test gives them, and remember what came and how it ended. */
 import { connect, createServer, type AddressInfo } from "node:net"
-import { openFaultProxy, type Ending } from "../../src/testing/fault-proxy/index.ts"
-import type { ManualClock } from "../../src/testing/manual-clock.ts"
+import {
+  openFaultProxy,
+  type Ending,
+  type FaultProxy,
+  type FaultProxyOptions,
+} from "../../src/testing/fault-proxy/index.ts"
 import { nextTurn } from "../wire/attempt.ts"
 import { http, rawServer, type RawServer } from "../wire/raw-server.ts"
 
@@ -43,7 +47,7 @@ export function request(body: string, path = "/"): string {
 /** Answers the request of number n, from 0, by `answer n`. */
 export const answering = () => rawServer((n) => ({ text: http("200 OK", {}, `answer ${n}`), after: "hang" }))
 
-export async function openBetween(service: RawServer, clock?: ManualClock) {
+export async function openBetween(service: RawServer, clock?: FaultProxyOptions["clock"]): Promise<FaultProxy> {
   return openFaultProxy({ to: new URL(service.url).origin, ...(clock && { clock }) })
 }
 

@@ -43,22 +43,37 @@ async function playExchanges({ client, reach, begin, watch, delay, whileOpen }: 
       return service
     },
   }
-  for (;;) {
-    await Promise.race([client.hasMore(), service?.hasMore() ?? client.hasMore()])
-    // An idle service that ends, or speaks unasked: its client sees it.
-    if (service?.ended) return client.end(service.ended)
-    if (!client.hasBytes && service?.hasBytes) {
-      await client.write((await service.read())!)
-      continue
+  try {
+    while (await isNext()) {
+      const exchange = begin()
+      const relay = new Relay(exchange, line)
+      const played = relay.play()
+      watch(played.then(() => relay.rest).finally(() => exchange.end()))
+      await played
+      if (client.over) return
     }
-    if (!client.hasBytes) break
-    const exchange = begin()
-    const relay = new Relay(exchange, line)
-    const played = relay.play()
-    watch(played.then(() => relay.rest).finally(() => exchange.end()))
-    await played
-    if (client.over) return
+  } finally {
+    if (!service?.over) service?.end(client.ended ?? "fin")
   }
-  await service?.end(client.ended!)
-  client.finish()
+
+  /** Waits for the first bytes of an exchange; false if the connection is over instead. */
+  async function isNext(): Promise<boolean> {
+    for (;;) {
+      await Promise.race([client.hasMore(), service?.hasMore() ?? client.hasMore()])
+      // An idle service that speaks unasked, or ends: its client sees it.
+      if (service?.hasBytes) {
+        await client.write((await service.read())!)
+        continue
+      }
+      if (service?.ended) {
+        client.end(service.ended)
+        return false
+      }
+      if (client.hasBytes) return true
+      if (client.ended) {
+        client.finish()
+        return false
+      }
+    }
+  }
 }

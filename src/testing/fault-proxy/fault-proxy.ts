@@ -110,7 +110,7 @@ export class FaultProxy implements AsyncDisposable {
   /** Ends every connection there is, as a gateway that restarts. @throws TypeError */
   cut(by: Ending): void {
     if (by !== "fin" && by !== "rst") throw new TypeError(`connections end by fin or rst, got ${kindOf(by)}`)
-    for (const peer of [...this.#clients, ...this.#services]) void peer.end(by)
+    for (const peer of [...this.#clients, ...this.#services]) peer.end(by)
   }
 
   /** From here on nobody listens on the port, and every connection is reset: to connect is refused by the system. */
@@ -120,7 +120,7 @@ export class FaultProxy implements AsyncDisposable {
     this.#server = undefined
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     const peers = [...this.#clients, ...this.#services]
-    await Promise.all(peers.map((peer) => peer.end("rst")))
+    for (const peer of peers) peer.end("rst")
     await Promise.all([closed, ...peers.map((peer) => peer.closed)])
   }
 
@@ -177,7 +177,7 @@ export class FaultProxy implements AsyncDisposable {
     if (!service) return
     keep(this.#services, service)
     if (!this.#closed) return service
-    await service.end("rst")
+    service.end("rst")
     return
   }
 

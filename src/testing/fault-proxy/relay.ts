@@ -85,7 +85,8 @@ export class Relay {
     let passing = true
     void client.left().then((how) => {
       if (!passing) return
-      return how === "rst" ? service.end("rst") : service.finish()
+      if (how === "rst") service.end("rst")
+      else service.finish()
     })
     await Promise.all([this.#passRequest(service, request), this.#passAnswer(service, answer)])
     passing = false
@@ -111,7 +112,7 @@ export class Relay {
     const whole = fate.fault === "truncate_response" && scanner.whole ? truncated(bytes, scanner, fate.bytes) : bytes
     await this.#write(line.client, exchange.response, whole)
     if (fate.fault === "duplicate_response") await this.#write(line.client, exchange.response, whole)
-    if (!exchange.response.whole) await this.#mirrorEnd(service)
+    if (!exchange.response.whole) this.#mirrorEnd(service)
   }
 
   /** A request that the proxy has, whoever is still there to hear the answer. */
@@ -132,13 +133,15 @@ export class Relay {
       await this.#hand(service, bytes, true)
       const scanner = this.#answerScanner()
       for (let piece: Buffer | null; !scanner.whole && (piece = await service.read());) scanner.take(piece)
-      await service.end("fin")
+      service.end("fin")
     }
     if (second === "after") {
       await this.#deliver(bytes)
       return again()
     }
     this.rest = again()
+    // Whoever waits for it hears of it; until somebody does, it is no unhandled rejection.
+    this.rest.catch(() => {})
     await this.#deliver(bytes)
     if (second === "together") await this.rest
   }
@@ -171,7 +174,7 @@ export class Relay {
   async #passAnswer(service: Peer, manner: Manner): Promise<void> {
     const { exchange, line } = this
     await this.#pass(service, line.client, exchange.response, this.#answerScanner(), manner)
-    if (!exchange.response.whole) await this.#mirrorEnd(service)
+    if (!exchange.response.whole) this.#mirrorEnd(service)
   }
 
   async #collectRequest(): Promise<{ bytes: Buffer; scanner: MessageScanner }> {
@@ -228,16 +231,17 @@ export class Relay {
   /** The service; without one the client's connection breaks, as its own would have. */
   async #reach(): Promise<Peer | undefined> {
     const service = await this.line.service()
-    if (!service) await this.line.client.end("rst")
+    if (!service) this.line.client.end("rst")
     return service
   }
 
-  async #mirrorEnd(service: Peer): Promise<void> {
-    await this.line.client.end(service.ended ?? "fin")
+  #mirrorEnd(service: Peer): void {
+    this.line.client.end(service.ended ?? "fin")
   }
 
-  async #cut(service: Peer, by: Ending): Promise<void> {
-    await Promise.all([service.end(by), this.line.client.end(by)])
+  #cut(service: Peer, by: Ending): void {
+    service.end(by)
+    this.line.client.end(by)
   }
 }
 
