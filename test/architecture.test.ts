@@ -130,7 +130,11 @@ const seams: [name: string, pattern: RegExp, files: string[]][] = [
   ["turns of the event loop", /\bsetImmediate\b/, ["intent/system.ts", "testing/manual-clock.ts"]],
   ["chance", /\bMath\.random\b|\bcrypto\.getRandomValues\b|\brandomUUID\b|\brandomBytes\b/, ["intent/system.ts"]],
   ["the network", /(?<![.\w#])fetch\((?!\w+: )/, ["wire/http.ts"]],
-  ["sockets", /from "node:(net|tls|https?|http2|dgram)"/, ["wire/connections.ts"]],
+  [
+    "sockets",
+    /from "node:(net|tls|https?|http2|dgram)"/,
+    ["wire/connections.ts", "testing/fault-proxy/peer.ts", "testing/fault-proxy/fault-proxy.ts"],
+  ],
   ["ulid()", /(?<![.\w#])ulid\(/, []],
 ]
 
