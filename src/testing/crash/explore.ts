@@ -47,7 +47,8 @@ export async function exploreCrashes(options: ExploreOptions = {}): Promise<Expl
 
 async function explore(scenario: CrashScenario, depth: 1 | 2, every: number): Promise<Explored> {
   const calm = await live(scenario, [], undefined)
-  const violations: string[] = []
+  // Without any crash it must end at all.
+  const violations = calm.points.length > 0 ? [] : [`${scenario.name}, undisturbed: ${calm.stands}`]
   let lives = 1
   const die = async (deaths: number[], serverDeath?: number) => {
     const life = await live(scenario, deaths, serverDeath)
@@ -85,7 +86,8 @@ async function live(scenario: CrashScenario, deaths: number[], serverDeath: numb
       (name, more = {}) =>
       () =>
         client.record(name, { captureId: name, ...more })
-    for (const act of scenario.acts({ world, client, record })) await client.survives(act)
+    const unit: Stage["unit"] = (names) => () => client.unit(names, (name) => ({ captureId: name }))
+    for (const act of scenario.acts({ world, client, record, unit })) await client.survives(act)
     const points = [...client.crashPoints]
     const serverPoints = [...world.server.crashPoints]
     client.spare()

@@ -96,9 +96,10 @@ export class Client {
     for (const name of names.split(" ")) this.note(this.outbox.opId(this.intent(name, more)), name, more.stream)
   }
 
-  unit(names: string, more: More = {}): void {
-    const ops = this.outbox.unit(() => names.split(" ").map((name) => this.intent(name, more)))
-    ops.forEach((intent, index) => this.note(this.outbox.opId(intent), names.split(" ")[index]!, more.stream))
+  unit(names: string, more: More | ((name: string) => More) = {}): void {
+    const each = names.split(" ").map((name) => ({ name, more: typeof more === "function" ? more(name) : more }))
+    const ops = this.outbox.unit(() => each.map((op) => this.intent(op.name, op.more)))
+    ops.forEach((intent, at) => this.note(this.outbox.opId(intent), each[at]!.name, each[at]!.more.stream))
   }
 
   intent(name: string, { poison, stream, ...more }: More = {}) {
@@ -174,6 +175,17 @@ export class Client {
         this.file.retried.add(as_op_id)
         return called
       })
+  }
+
+  /** What the file says was recorded for dead letters: a process that died while it retried did not hear of it. */
+  learnRetries(): void {
+    const sql =
+      "select op_id, retried_op_id from sturdy_dead_letter where retried_op_id is not null order by retried_op_id"
+    for (const [dead, retried] of this.file.rowsOf(sql)) {
+      const op_id = ulidFromBytes(retried as Uint8Array)
+      this.note(op_id, `${this.world.name(ulidFromBytes(dead as Uint8Array))}'`)
+      this.file.retried.add(op_id)
+    }
   }
 
   discard(name: string, stream = "s"): string[] {
