@@ -23,8 +23,8 @@ export interface Outcome {
   output: string
 }
 
-export const byTest = (file: string, name: string): Layer => ({ kind: "test", file, name })
-export const bySimulator = (seeds: number): Layer => ({ kind: "simulate", seeds })
+export const byTest = (file: string, name: string) => ({ kind: "test", file, name }) as const satisfies Layer
+export const bySimulator = (seeds: number) => ({ kind: "simulate", seeds }) as const satisfies Layer
 
 /** ms that one run may take: tests take one or two seconds, on a machine that has something else to do a few more. */
 const run_ms_max = 15_000
