@@ -18,6 +18,7 @@ interface Found {
   /** s of the run that found it, of the process and its start. */
   seconds: number
   says: string
+  clean: boolean
 }
 
 const { values } = parseArgs({
@@ -34,37 +35,42 @@ if (!(Number.isSafeInteger(seeds_max) && seeds_max > 0 && chosen.length > 0)) {
   process.exit(2)
 }
 
-const width = Math.max(...chosen.map(({ patch }) => patch.length))
-let missed = 0
 {
-  await using copy = copyOfProduct()
-  const { clean, output } = await run(bySimulator(1), copy.path)
+  await using whole = copyOfProduct()
+  const { clean, output } = await run(bySimulator(seeds_max), whole.path, run_ms_max)
   if (!clean) {
-    console.error(`the simulator does not run, or finds something in what has no planted bug:\n${output}`)
+    console.error(`the simulator does not run, or finds something where no bug is planted:\n${output}`)
     process.exit(1)
   }
 }
+const width = Math.max(...chosen.map(({ patch }) => patch.length))
+let missed = 0
 for (const { patch } of chosen) {
   await using copy = copyOfProduct()
   plant(copy, patch)
-  const found = await firstSeeds(copy)
-  if (found.seeds === undefined) missed += 1
-  if (values.json) console.log(JSON.stringify({ version: 1, patch, ...found }))
-  else console.log(`${patch.padEnd(width)}  ${columns(found)}`)
+  const { seeds, seconds, says } = await firstSeeds(copy)
+  if (seeds === undefined) missed += 1
+  const columns = [
+    patch.padEnd(width),
+    (seeds ?? "missed").toString().padStart(7),
+    `${seconds.toFixed(2).padStart(7)} s`,
+  ]
+  console.log(values.json ? JSON.stringify({ version: 1, patch, seeds, seconds, says }) : [...columns, says].join("  "))
 }
 if (!values.json) console.log(`${chosen.length - missed} of ${chosen.length} found within ${seeds_max} seeds`)
 process.exitCode = missed > 0 ? 1 : 0
 
 async function firstSeeds(copy: TempDir): Promise<Found> {
-  const none = { seeds: undefined, seconds: 0, says: "" }
-  let enough: Found = none
   let tooFew = 0
-  for (let seeds = 1; enough.seeds === undefined && tooFew < seeds_max; seeds = Math.min(seeds * 4, seeds_max)) {
+  let enough: Found
+  for (let seeds = 1; ; seeds = Math.min(seeds * 4, seeds_max)) {
     enough = await within(copy, seeds)
-    if (enough.seeds === undefined) tooFew = seeds
+    if (enough.seeds !== undefined) break
+    if (!enough.clean || seeds === seeds_max) return enough
+    tooFew = seeds
   }
-  while (enough.seeds !== undefined && enough.seeds - tooFew > 1) {
-    const half = Math.floor((tooFew + enough.seeds) / 2)
+  while (enough.seeds! - tooFew > 1) {
+    const half = Math.floor((tooFew + enough.seeds!) / 2)
     const found = await within(copy, half)
     if (found.seeds === undefined) tooFew = half
     else enough = found
@@ -76,10 +82,6 @@ async function within(copy: TempDir, seeds: number): Promise<Found> {
   const began = performance.now()
   const { found, clean, output } = await run(bySimulator(seeds), copy.path, run_ms_max)
   const seconds = Math.round((performance.now() - began) / 10) / 100
-  if (found !== undefined) return { seeds, seconds, says: found }
-  return { seeds: undefined, seconds, says: clean ? "nothing" : (output.trim().split("\n").at(-1) ?? "") }
-}
-
-function columns({ seeds, seconds, says }: Found): string {
-  return `${(seeds === undefined ? "missed" : String(seeds)).padStart(7)}  ${seconds.toFixed(2).padStart(7)} s  ${says}`
+  const says = found ?? (clean ? "nothing" : `it did not end: ${/^.*error.*$/im.exec(output)?.[0] ?? "no word"}`)
+  return { seeds: found === undefined ? undefined : seeds, seconds, says, clean }
 }
