@@ -13,8 +13,15 @@ async function heldBox() {
   const dir = tempDir()
   const store = openStore(dir.file())
   const calls: { finish: (error?: Error) => void }[] = []
-  const sync: Sync = (fd, done) =>
-    void calls.push({ finish: (error) => (error ? done(error) : fdatasync(fd, (error) => done(error))) })
+  const sync: Sync = (fd, done) => {
+    let held = true
+    const finish = (error?: Error) => {
+      if (held && error) done(error)
+      else if (held) fdatasync(fd, (error) => done(error))
+      held = false
+    }
+    calls.push({ finish })
+  }
   const group = new GroupSync(store.connection, dir.file(), sync)
   return {
     dir,
@@ -25,12 +32,16 @@ async function heldBox() {
       store.record({})
       group.mark()
     },
-    /** The sync that begins next. */
+    /** The sync that begins next, within a second or so. */
     async next(index: number) {
-      while (!calls[index]) await new Promise((resolve) => setImmediate(resolve))
+      for (let turns = 0; turns < 200_000 && !calls[index]; turns++)
+        await new Promise((resolve) => setImmediate(resolve))
+      if (!calls[index]) throw new Error(`no sync ${index} begins`)
       return calls[index]
     },
     async [Symbol.asyncDispose]() {
+      // Of a test that failed, one may still be held.
+      for (const { finish } of calls) finish()
       await group.close()
       store.close()
       await dir[Symbol.asyncDispose]()
@@ -120,17 +131,18 @@ describe.if(process.platform === "linux")("durable() on an own file", () => {
   test("rejects all as indeterminate after EIO, and never syncs again", async () => {
     await using box = await heldBox()
     box.record()
-    const first = box.group.durable()
+    const first = rejectionOf(box.group.durable())
     const running = await box.next(0)
     box.record()
-    const second = box.group.durable()
+    const second = rejectionOf(box.group.durable())
     running.finish(io())
-    const errors = [await rejectionOf(first), await rejectionOf(second), await rejectionOf(box.group.durable())]
+    const third = rejectionOf(box.group.durable())
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([box.group.syncs, box.calls.length]).toEqual([1, 1])
+    const errors = [await first, await second, await third]
     expect(errors.map(({ code, indeterminate, retriable }) => ({ code, indeterminate, retriable }))).toEqual(
       Array.from({ length: 3 }, () => ({ code: "sync_failed" as const, indeterminate: true, retriable: false })),
     )
-    await new Promise((resolve) => setImmediate(resolve))
-    expect([box.group.syncs, box.calls.length]).toEqual([1, 1])
   })
 
   test("goes on recording after EIO: what is recorded survives the death of the process", async () => {

@@ -97,6 +97,8 @@ test("a renewal that meets a lock is no fault, and comes about within a second a
 test("a holder whose lease was taken over settles nothing, stops, and gets its turn again", async () => {
   await using box = await openBox()
   const outbox = box.open()
+  const told: string[] = []
+  outbox.on("acked", ({ stream }) => told.push(stream))
   const [intent] = record(box.stream(outbox), "1")
   const op_id = outbox.opId(intent!)
   box.fates.push(async (deliver) => {
@@ -105,9 +107,9 @@ test("a holder whose lease was taken over settles nothing, stops, and gets its t
     return answer
   })
   await box.turn(1_000)
-  expect(box.state(op_id)).toEqual(["in_flight"])
+  expect([box.state(op_id), told]).toEqual([["in_flight"], []])
   await box.turn(4_000)
-  expect(box.state(op_id)).toEqual(["acked"])
+  expect([box.state(op_id), told]).toEqual([["acked"], ["s"]])
   // The second time it was known already.
   expect(box.effects).toEqual(["1"])
 })

@@ -127,7 +127,8 @@ test("scopes: what each capability may call, and nothing else", async () => {
 test("attenuate never widens scopes", async () => {
   await using box = await setup()
   const child = box.redeem(box.redeem().share.attenuate({ scopes: ["admin", "read"] }).secret)
-  expect(codeOf(() => child.share.attenuate({ scopes: ["append"] }))).toBe("scope_denied")
+  for (const scopes of [["append"], ["admin", "append"]])
+    expect(codeOf(() => child.share.attenuate({ scopes }))).toBe("scope_denied")
   expect(box.redeem(child.share.attenuate({ scopes: ["read"] }).secret).scopes).toEqual(["read"])
   for (const scopes of [[], ["root"], "read", ["read", 1]] as string[][])
     expect(codeOf(() => child.share.attenuate({ scopes }))).toBe("malformed")

@@ -112,15 +112,29 @@ test("rule 4: a batch sent again gets the same outcomes and changes nothing", as
   const c = op("echo", [], { supersedes: [gone] })
   const batch = writer.batch([a, b, c])
   writer.append(a, b, c)
-  writer.append(op("echo"))
+  const last = op("echo")
+  writer.append(last)
   const before = box.dir.bytes()
-  expect(said(writer.share.appendOps(batch))).toEqual({
+  const answer = writer.share.appendOps(batch)
+  expect(said(answer)).toEqual({
     applied: [],
     duplicates: [a.op_id, c.op_id],
     rejected: [[b.op_id, "not_wanted"]],
     cursor: 4,
   })
+  // The register as it is, not as it was after this batch.
+  expect(answer).toMatchObject({ head_op_id: last.op_id })
   expect(box.dir.bytes()).toBe(before)
+})
+
+test("rule 4: an op is known as long as the share lives, however many came after it", async () => {
+  await using box = await setup()
+  const writer = box.writer()
+  const first = op("echo")
+  writer.append(first)
+  for (let n = 0; n < 3; n++) writer.append(...Array.from({ length: 500 }, () => op("echo")))
+  expect(box.writer().send([first])).toMatchObject({ applied: [], duplicates: [first.op_id] })
+  expect(box.effects(first.op_id)).toBe(1)
 })
 
 test("rule 4 before rule 5: all ops known with a base that never was gets outcomes, one unknown op makes it a gap", async () => {

@@ -78,6 +78,12 @@ test("the files are readable by their owner alone, also in a directory that is m
   ).toEqual([0o700, 0o600, 0o600, 0o600])
 })
 
+test("what was committed survives a power loss: an Ack is a promise for ever", async () => {
+  await using it = await setup()
+  // 2 is FULL: the -wal is synced before COMMIT returns.
+  expect(it.sql.get(`SELECT synchronous FROM pragma_synchronous`)).toEqual({ synchronous: 2 })
+})
+
 test("a database of a newer service is refused", async () => {
   await using dir = tempDir()
   using sql = openShareServiceFile(dir.file)

@@ -130,6 +130,16 @@ describe("an op is not replaced", () => {
     store.recorder.record(other.stream_id, [store.newOp({ key: "a" })])
     expect([store.pending(), store.count("sturdy_op")]).toEqual([1, 2])
   })
+
+  test("by an op of another stream, although what is known of its own was read first", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    const other = store.streams.open("other", { ...store.stream(), share_id: "share_of_the_test_1" }, undefined)
+    // The second makes the store read the first: it is remembered as one that may be replaced.
+    for (const key of ["a", "b"]) store.recorder.record(other.stream_id, [store.newOp({ key })])
+    store.record({ key: "a" })
+    expect([store.pending(), store.count("sturdy_op")]).toEqual([1, 3])
+  })
 })
 
 describe("with more ops between than are looked at", () => {

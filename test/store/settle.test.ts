@@ -19,6 +19,14 @@ describe("freezing", () => {
     expect(store.freeze().map((batch) => batch.ops.length)).toEqual([50])
   })
 
+  test("keeps the order of recording, whatever the ids say: another process's clock may be behind", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    const [earlier, later] = [store.newOp(), store.newOp()].map(({ op_id }) => op_id)
+    store.record({ op_id: later! }, { op_id: earlier! })
+    expect(store.freeze()[0]!.ops.map(({ op_id }) => op_id)).toEqual([later!, earlier!])
+  })
+
   test("gives the same batches again until they are settled", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
@@ -86,6 +94,24 @@ describe("settling", () => {
       "superseded",
     ])
     expect(store.knowledge.stateOf(store.stream(), applied!)).toEqual({ state: "applied", result: '{"id":"r"}' })
+  })
+
+  test("remembers the last op that was settled here, although a twin has moved the register on", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    const [op] = store.record({})
+    const settlement = settlementOf(store.freeze())
+    const register = { cursor: 7, head_op_id: store.newOp().op_id }
+    store.settler.settle(store.term(), store.stream_id, {
+      ...settlement,
+      acked: settlement.acked.map((acked) => ({ ...acked, register })),
+    })
+    const { settled_op_id, base_cursor, base_head_op_id } = store.stream()
+    expect({ settled_op_id, base_cursor, base_head_op_id }).toEqual({
+      settled_op_id: op!,
+      base_cursor: 7,
+      base_head_op_id: register.head_op_id,
+    })
   })
 
   test("changes nothing with a lease that was lost (I9)", async () => {
@@ -231,6 +257,17 @@ describe("retention", () => {
     store.settle({}, {}, [])
     expect([store.stream().retained_ops, store.count("sturdy_op")]).toEqual([16, 16])
     expect(store.stream().retained_bytes).toBeLessThanOrEqual(limit.retained_bytes)
+  })
+
+  test("gives up nothing for a full outbox that is not settled, though it is frozen", async () => {
+    await using dir = tempDir()
+    using store = openStore(dir.file())
+    store.record({})
+    store.settle()
+    const frozen = store.record({}, {})
+    store.freeze()
+    store.connection.transact("make room", () => store.settler.retention.makeRoom())
+    expect([store.pendingIds(), store.count("sturdy_op"), store.count("sturdy_batch")]).toEqual([frozen, 2, 1])
   })
 
   test("never prunes a dead letter", async () => {
