@@ -1,4 +1,7 @@
 /** The failure kit: what Sturdy attacks itself with, for programs that link it and for servers that speak its contract. */
+export { exploreCrashes, type Explored, type ExploreOptions } from "./crash/explore.ts"
+export { crashScenarios, type CrashScenario, type Stage } from "./crash/scenario.ts"
+export * from "./fault-proxy/index.ts"
 export { ManualClock } from "./manual-clock.ts"
 export { mulberry32 } from "./mulberry32.ts"
 export { faults, type FaultName } from "./simulator/faults.ts"
