@@ -1,0 +1,4 @@
+/** Conformance suites for other people's implementations, and for ours. */
+export { type Check, ConformanceError } from "./check.ts"
+export { eachServiceCheck } from "./each-service-check.ts"
+export type { MethodCall, OptionalMethod, ServicePlace, ServiceSubject, ShareRef } from "./service-subject.ts"
