@@ -284,22 +284,26 @@ const commands: fc.Arbitrary<fc.Command<Model, Real>>[] = [
   fc.nat(5).map((rarely) => new Remove({ rarely })),
 ]
 
-test("the decision core answers every history of commands as the oracle does", () => {
-  const reached: Record<string, number> = {}
-  fc.assert(
-    fc.property(fc.commands(commands, { maxCommands: 60, size: "max" }), (steps) => {
-      const real = new Real(reached)
-      try {
-        fc.modelRun(() => ({ model: new Model(real.core.ops_max), real }), steps)
-      } finally {
-        real.core.close()
-      }
-    }),
-    { numRuns: 800, ...repeated() },
-  )
-  if (process.env.TOTALS) console.log(reached)
-  if (process.env.FC) return
-  const answers = ["decided", "again", "gap", "server_reset", "stale_epoch", "share_removed", "malformed", "crashed"]
-  const codes = ["poison", "dependency_missing", "dependency_rejected", "superseded", "conflicting_op", "rolled back"]
-  expect([...answers, ...codes].filter((what) => (reached[what] ?? 0) < 5)).toEqual([])
-}, patience_ms)
+test(
+  "the decision core answers every history of commands as the oracle does",
+  () => {
+    const reached: Record<string, number> = {}
+    fc.assert(
+      fc.property(fc.commands(commands, { maxCommands: 60, size: "max" }), (steps) => {
+        const real = new Real(reached)
+        try {
+          fc.modelRun(() => ({ model: new Model(real.core.ops_max), real }), steps)
+        } finally {
+          real.core.close()
+        }
+      }),
+      { numRuns: 800, ...repeated() },
+    )
+    if (process.env.TOTALS) console.log(reached)
+    if (process.env.FC) return
+    const answers = ["decided", "again", "gap", "server_reset", "stale_epoch", "share_removed", "malformed", "crashed"]
+    const codes = ["poison", "dependency_missing", "dependency_rejected", "superseded", "conflicting_op", "rolled back"]
+    expect([...answers, ...codes].filter((what) => (reached[what] ?? 0) < 5)).toEqual([])
+  },
+  patience_ms,
+)

@@ -397,22 +397,26 @@ const commands: fc.Arbitrary<fc.Command<StoreModel, Real>>[] = [
   fc.tuple(which, fc.boolean(), fc.nat(9)).map(([which, settled, rarely]) => new Remove(which, settled, rarely)),
 ]
 
-test("the store agrees with plain arrays whatever two processes do to it", () => {
-  const reached: Record<string, number> = {}
-  fc.assert(
-    fc.property(fc.commands(commands, { maxCommands: 40, size: "max" }), (steps) => {
-      const real = new Real(reached)
-      try {
-        fc.modelRun(() => ({ model: new StoreModel(), real }), steps)
-      } finally {
-        real.close()
-      }
-    }),
-    { numRuns: 250, ...repeated() },
-  )
-  if (process.env.TOTALS) console.log(reached)
-  if (process.env.FC) return
-  const rare = ["stood for", "replaced", "taken over", "applied", "dead", "superseded", "reset", "pruned", "removed"]
-  const letters = ["retried", "discarded", "retried with what hangs on it"]
-  expect([...rare, ...letters].filter((what) => (reached[what] ?? 0) < 5)).toEqual([])
-}, patience_ms)
+test(
+  "the store agrees with plain arrays whatever two processes do to it",
+  () => {
+    const reached: Record<string, number> = {}
+    fc.assert(
+      fc.property(fc.commands(commands, { maxCommands: 40, size: "max" }), (steps) => {
+        const real = new Real(reached)
+        try {
+          fc.modelRun(() => ({ model: new StoreModel(), real }), steps)
+        } finally {
+          real.close()
+        }
+      }),
+      { numRuns: 250, ...repeated() },
+    )
+    if (process.env.TOTALS) console.log(reached)
+    if (process.env.FC) return
+    const rare = ["stood for", "replaced", "taken over", "applied", "dead", "superseded", "reset", "pruned", "removed"]
+    const letters = ["retried", "discarded", "retried with what hangs on it"]
+    expect([...rare, ...letters].filter((what) => (reached[what] ?? 0) < 5)).toEqual([])
+  },
+  patience_ms,
+)
