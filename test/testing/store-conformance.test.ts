@@ -52,7 +52,7 @@ const places: Record<string, StoreSubject> = {
 
 for (const [name, subject] of Object.entries(places))
   describe(`an outbox in ${name}`, () => {
-    for (const { name, run, skip } of eachStoreCheck(subject)) (skip ? test.skip : test)(name, run)
+    for (const { name, run, skip } of eachStoreCheck(subject)) if (!skip) test(name, run)
   })
 
 test("only what is about the host's transaction is skipped, and only in a file of its own", () => {
