@@ -175,8 +175,8 @@ class EndKeys extends Step {
 }
 
 /** Frozen batches are a prefix of what waits, whole units, and the same text whenever they go out. */
-function freeze(model: StoreModel, store: StoreParts, batches_max: number) {
-  const batches = store.freeze({ batches_max, bytes_max: limit.post_bytes_max })
+function freeze(model: StoreModel, store: StoreParts, batches_max: number, seal_bytes_max = limit.batch_seal_bytes) {
+  const batches = store.freeze({ batches_max, bytes_max: limit.post_bytes_max, seal_bytes_max })
   const ids = batches.flatMap((batch) => batch.ops.map((op) => op.op_id))
   expect(ids).toEqual(model.live.slice(0, ids.length).map((op) => op.op_id))
   const next = model.live[ids.length]
@@ -198,12 +198,14 @@ class Freeze extends Step {
   constructor(
     which: number,
     readonly batches_max: number,
+    /** Each unit is a batch of its own, so that some of what waits is frozen and some is not. */
+    readonly narrow: boolean,
   ) {
     super(which)
   }
 
   act(model: StoreModel, _: StoreParts, real: Real): void {
-    freeze(model, real.holder(this.which), this.batches_max)
+    freeze(model, real.holder(this.which), this.batches_max, this.narrow ? 1 : undefined)
   }
 }
 
@@ -263,6 +265,16 @@ class Reset extends Step {
     real.holder(this.which).settle({}, { reset: { cursor: 0, head_op_id: null } }, [])
     if (model.ops.some((op) => op.state === "applied")) real.count("reset")
     model.reset()
+  }
+}
+
+/** The server loses everything twice, and decides otherwise each time. */
+class Relapse extends Step {
+  act(model: StoreModel, store: StoreParts, real: Real): void {
+    for (const outcome of ["applied", "dead"] as const) {
+      new Reset(this.which).act(model, store, real)
+      while (model.live.length) settleNext(model, real.holder(this.which), real, () => outcome)
+    }
   }
 }
 
@@ -370,28 +382,36 @@ const often = fc.record({
   onKey: rarely(fc.constantFrom("a", "b")),
   stale: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
 })
+const plain = { on: undefined, capture: undefined, content: undefined, onKey: undefined, stale: false }
 const record = fc.tuple(which, often).map(([which, asked]) => new RecordOp(which, asked))
 const outcomes = fc.array(fc.constantFrom<Decided[]>("applied", "applied", "dead", "superseded"), {
   minLength: 1,
   maxLength: 4,
 })
 
+const keyed = fc.tuple(which, fc.constantFrom("a", "b")).map(([which, key]) => new RecordOp(which, { ...plain, key }))
+
 const commands: fc.Arbitrary<fc.Command<StoreModel, Real>>[] = [
   record,
   record,
-  record,
+  keyed,
+  keyed,
+  keyed,
   fc
     .tuple(which, fc.array(key, { minLength: 2, maxLength: 4 }), fc.nat(20))
     .map(([which, keys, place]) => new Unit(which, keys, place)),
   which.map((which) => new FailingUnit(which)),
   which.map((which) => new EndKeys(which)),
-  fc.tuple(which, fc.integer({ min: 1, max: 3 })).map(([which, max]) => new Freeze(which, max)),
+  fc
+    .tuple(which, fc.integer({ min: 1, max: 2 }), fc.boolean())
+    .map(([which, max, narrow]) => new Freeze(which, max, narrow)),
   fc.tuple(which, outcomes).map(([which, outcomes]) => new Settle(which, outcomes)),
   fc.tuple(which, outcomes).map(([which, outcomes]) => new Settle(which, outcomes)),
   fc.tuple(which, fc.nat(9)).map(([which, nth]) => new Retry(which, nth)),
   fc.tuple(which, fc.nat(9)).map(([which, nth]) => new Discard(which, nth)),
   which.map((which) => new Cascade(which)),
   which.map((which) => new Reset(which)),
+  which.map((which) => new Relapse(which)),
   which.map((which) => new MakeRoom(which)),
   which.map((which) => new Reopen(which)),
   fc.tuple(which, fc.boolean(), fc.nat(9)).map(([which, settled, rarely]) => new Remove(which, settled, rarely)),

@@ -89,12 +89,16 @@ export const recordCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "a frozen op is never replaced",
+    name: "a frozen op is never replaced, also when what was recorded after it is not frozen yet",
     run: (t) => {
-      const [a, b] = t.store.record({ key: "a" }, { key: "b" })
+      const [a, b, c] = t.store.record({ key: "a" }, { key: "b" }, { key: "c" })
+      t.store.freeze({ batches_max: 1, bytes_max: limit.post_bytes_max, seal_bytes_max: 1 })
+      const newer = t.store.record({ key: "a" }, { key: "b" })
+      t.same("what waits", t.store.pendingIds(), [a, c, ...newer])
       t.store.freeze()
-      const [newer] = t.store.record({ key: "a" })
-      t.same("what waits", t.store.pendingIds(), [a, b, newer])
+      const newest = t.store.record({ key: "c" }, { key: "a" })
+      t.same("what waits when all was frozen", t.store.pendingIds(), [a, c, ...newer, ...newest])
+      t.same("the first one replaced", t.store.stateOf(b!)?.state, "superseded")
     },
   },
   {
