@@ -8,7 +8,11 @@ import {
   ConformanceError,
   eachServiceCheck,
   eachStoreCheck,
+  type MethodCall,
+  type OptionalMethod,
   type ServiceSubject,
+  type ShareRef,
+  type StorePlace,
   type StoreSubject,
 } from "../../src/testing/conformance/index.ts"
 import { methods, table } from "./own-service.ts"
@@ -27,7 +31,7 @@ const least: ServiceSubject = {
       close: () => sql.close(),
     }
   },
-  methods: { applied: { method: "put" }, rejected: { method: "refuse" } },
+  methods: { applied: { method: "put" }, rejected: { method: "refuse" } satisfies MethodCall },
 }
 
 describe("a service of which the least is said", () => {
@@ -52,7 +56,7 @@ describe("a service of which the least is said", () => {
 })
 
 describe("a service without some of the methods", () => {
-  const without = ["createShare", "readShare", "attenuate", "revokeCapability", "rotateSecret", "removeShare"] as const
+  const without: OptionalMethod[] = ["createShare", "readShare", "attenuate", "revokeCapability", "removeShare"]
 
   /** A service that has no share of its own making could give nothing to check: this one makes it for the suite. */
   function reduced(): ServiceSubject<ReturnType<typeof make>> {
@@ -72,7 +76,7 @@ describe("a service without some of the methods", () => {
     return {
       service: `${origin}/rpc/share`,
       fetch: (request: Request) => newHttpBatchRpcResponse(request, real),
-      create: () => {
+      create: (): ShareRef => {
         const { id, secret } = real.createShare("ses_1")
         return { share_id: id, secret }
       },
@@ -143,7 +147,7 @@ describe("what is no subject is refused at once:", () => {
 
   test("of the store: no make, an unknown field, a host that is no boolean, a place without where", async () => {
     const each = (subject: object) => () => eachStoreCheck(subject as StoreSubject)
-    const make = () => ({ where: "" })
+    const make = (): StorePlace => ({ where: "" })
     expect(each({})).toThrow("make must be a function")
     expect(each({ make, path: 1 })).toThrow("has no field path")
     expect(each({ make, host: 1 })).toThrow("host must be true or false")

@@ -274,7 +274,15 @@ const arrive = fc
 const nonsense = fc.record({ at, nth: fc.nat(99), wrong: fc.nat(12) }).map((said) => new Nonsense(said))
 
 const commands: fc.Arbitrary<fc.Command<Model, Real>>[] = [
-  ...[recordOps, recordOps, recordOps, send, send, arrive, arrive, arrive, nonsense],
+  recordOps,
+  recordOps,
+  recordOps,
+  send,
+  send,
+  arrive,
+  arrive,
+  arrive,
+  nonsense,
   at.map((at) => new Copy({ at })),
   fc.constant(new BackUp({})),
   fc.constant(new RollBack({})),

@@ -100,7 +100,7 @@ export class StoreModel {
   }
 
   endKeys(prefix: string): void {
-    for (const key of [...this.items.keys()]) if (key.startsWith(prefix)) this.items.delete(key)
+    for (const key of this.items.keys()) if (key.startsWith(prefix)) this.items.delete(key)
   }
 
   settle(op_id: string, outcome: "applied" | "dead" | "superseded"): void {

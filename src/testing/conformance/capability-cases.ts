@@ -45,7 +45,7 @@ export const capabilityCases: readonly ServiceCase[] = [
       const { post, grant } = redeemed(t, writer)
       grant.call("revokeCapability", {})
       const malformed = grant.append(t.batch(writer, []))
-      const reset = grant.append(t.batch(writer, [t.op()], { settled_op_id: t.ulid() }))
+      const reset = grant.append(t.batch(writer, [t.op()], { settled_op_id: t.nextId() }))
       await post.send()
       t.refused("rule1", malformed, "stale_epoch")
       t.refused("rule1", reset, "stale_epoch")

@@ -42,9 +42,9 @@ function malformed(t: Trial, good: AppendBatch): unknown[] {
     { args: [] },
     { depends_on: null },
     { depends_on: ["x"] },
-    { depends_on: Array.from({ length: depends_on_max + 1 }, () => t.ulid()) },
+    { depends_on: Array.from({ length: depends_on_max + 1 }, () => t.nextId()) },
     { supersedes: ["x"] },
-    { supersedes: Array.from({ length: supersedes_max + 1 }, () => t.ulid()) },
+    { supersedes: Array.from({ length: supersedes_max + 1 }, () => t.nextId()) },
     { schema_version: "1" },
     { actor_id: 5 },
     { time_created: "now" },
@@ -99,7 +99,7 @@ export const formCases: readonly ServiceCase[] = [
     name: "an op may name 64 superseded ones and depend on 256",
     run: async (t) => {
       const writer = await t.writer()
-      const supersedes = Array.from({ length: supersedes_max }, () => t.ulid())
+      const supersedes = Array.from({ length: supersedes_max }, () => t.nextId())
       await t.decide(writer, t.op({ supersedes }))
       const replaced = Array.from({ length: depends_on_max / supersedes_max }, () => supersedes).flat()
       await t.decide(writer, t.op({ depends_on: replaced }))
@@ -125,7 +125,7 @@ export const formCases: readonly ServiceCase[] = [
       const writer = await t.writer()
       const { batch_ops_max } = await limitsOf(t, writer)
       const many = Array.from({ length: batch_ops_max + 1 }, () => t.op())
-      t.refused("rule1", await t.send(writer, many, { settled_op_id: t.ulid() }), "too_large")
+      t.refused("rule1", await t.send(writer, many, { settled_op_id: t.nextId() }), "too_large")
     },
   },
   {

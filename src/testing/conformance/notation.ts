@@ -45,7 +45,8 @@ export class Notation {
 
   answer(answer: Answer): string {
     if (answer.kind === "fault") return `no answer: ${answer.message}`
-    if (answer.kind === "error") return `error ${answer.code ?? "without a code"}: ${cut(answer.message)}`
+    if (answer.kind === "error")
+      return `error ${answer.code ?? "without a code"}: ${cut(this.withoutSecrets(answer.message))}`
     const { value } = answer
     if (typeof value !== "object" || value === null) return cut(JSON.stringify(value) ?? "undefined")
     const said = value as Record<string, unknown>
@@ -55,9 +56,22 @@ export class Notation {
       return `refused ${said.refused}${register}${epoch}`
     }
     if (Array.isArray(said.applied)) return this.#ack(said)
-    return cut(
-      JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? (this.#names.get(part) ?? part) : part)),
-    )
+    return cut(this.json(value))
+  }
+
+  /** With what has a name by its name, and no secret: it may end in a public log. */
+  json(value: unknown): string {
+    const named = (name: string, part: unknown) => {
+      if (typeof part !== "string") return part
+      return name === "secret" ? this.id("secret ", part) : (this.#names.get(part) ?? part)
+    }
+    return JSON.stringify(value, named) ?? "undefined"
+  }
+
+  /** A service that is wrong may repeat what it was sent. */
+  withoutSecrets(text: string): string {
+    const secrets = [...this.#names].filter(([, name]) => name.startsWith("secret "))
+    return secrets.reduce((text, [secret, name]) => text.replaceAll(secret, name), text)
   }
 
   #ack(said: Record<string, unknown>): string {

@@ -130,11 +130,11 @@ export const outcomeCases: readonly ServiceCase[] = [
     run: async (t) => {
       const writer = await t.writer()
       const on = (...depends_on: string[]) => t.op({ depends_on })
-      const [fine, poison, replaced] = [t.op(), t.poison(), t.ulid()]
+      const [fine, poison, replaced] = [t.op(), t.poison(), t.nextId()]
       await t.decide(writer, fine, poison, t.op({ supersedes: [replaced] }))
       const applied = [on(fine.op_id), on(replaced), on(fine.op_id, replaced)]
       const dead = on(poison.op_id, fine.op_id)
-      const missing = on(fine.op_id, t.ulid())
+      const missing = on(fine.op_id, t.nextId())
       const chained = on(dead.op_id)
       const { sent, register } = await resend(t, writer, [...applied, dead, missing, chained])
       t.ack("depends", sent, {

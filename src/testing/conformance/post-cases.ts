@@ -85,7 +85,7 @@ export const postCases: readonly ServiceCase[] = [
       const [first, lost, third, fourth] = batches as [AppendBatch, AppendBatch, AppendBatch, AppendBatch]
       const post = t.post()
       const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
-      const sent = [first, { ...lost, settled_op_id: t.ulid() }, third, fourth].map((batch) => grant.append(batch))
+      const sent = [first, { ...lost, settled_op_id: t.nextId() }, third, fourth].map((batch) => grant.append(batch))
       await post.send()
       const register = { cursor: 2, head: first.ops.at(-1)!.op_id }
       t.ack("order", sent[0]!, { applied: first.ops, ...register })

@@ -55,7 +55,7 @@ export const ruleCases: readonly ServiceCase[] = [
     name: "rule 1 before rule 2: a malformed batch is malformed though its settled op is unknown",
     run: async (t) => {
       const writer = await t.writer()
-      t.refused("rule1", await t.send(writer, [], { settled_op_id: t.ulid() }), "malformed")
+      t.refused("rule1", await t.send(writer, [], { settled_op_id: t.nextId() }), "malformed")
     },
   },
   {
@@ -82,7 +82,7 @@ export const ruleCases: readonly ServiceCase[] = [
     run: async (t) => {
       const { writer } = await underway(t)
       const late = t.op()
-      const sent = await t.send(writer, [late], { settled_op_id: t.ulid() })
+      const sent = await t.send(writer, [late], { settled_op_id: t.nextId() })
       t.refused("rule2", sent, "server_reset", now(writer))
       await t.expectEffects("rule2", writer.ref, [late, 0])
       await t.expectRegister("rule2", writer, now(writer))
@@ -91,7 +91,7 @@ export const ruleCases: readonly ServiceCase[] = [
   {
     name: "rule 2: a writer that the share never saw is a server_reset with the register (0, null)",
     run: async (t) => {
-      const sent = await t.send(await t.writer(), [t.op()], { settled_op_id: t.ulid() })
+      const sent = await t.send(await t.writer(), [t.op()], { settled_op_id: t.nextId() })
       t.refused("rule2", sent, "server_reset", start)
     },
   },
@@ -99,7 +99,7 @@ export const ruleCases: readonly ServiceCase[] = [
     name: "rule 2: a rejected and a superseded op are known as settled",
     run: async (t) => {
       const { writer, b } = await underway(t)
-      const replaced = t.ulid()
+      const replaced = t.nextId()
       writer.settled = b.op_id
       await t.decide(writer, t.op({ supersedes: [replaced] }))
       writer.settled = replaced
@@ -110,14 +110,14 @@ export const ruleCases: readonly ServiceCase[] = [
     name: "rule 2 before rule 3: an unknown settled op refuses a batch that was made for the register",
     run: async (t) => {
       const { writer } = await underway(t)
-      t.refused("rule2", await t.send(writer, [t.op()], { settled_op_id: t.ulid() }), "server_reset", now(writer))
+      t.refused("rule2", await t.send(writer, [t.op()], { settled_op_id: t.nextId() }), "server_reset", now(writer))
     },
   },
   {
     name: "rule 2 before rule 4: an unknown settled op refuses a batch whose ops are all known",
     run: async (t) => {
       const { writer, first } = await underway(t)
-      const sent = await t.append(writer, { ...first, settled_op_id: t.ulid() })
+      const sent = await t.append(writer, { ...first, settled_op_id: t.nextId() })
       t.refused("rule2", sent, "server_reset", now(writer))
     },
   },
@@ -125,7 +125,7 @@ export const ruleCases: readonly ServiceCase[] = [
     name: "rule 2 before rule 5: an unknown settled op of a batch made for another register is no gap",
     run: async (t) => {
       const { writer } = await underway(t)
-      const sent = await t.send(writer, [t.op()], { settled_op_id: t.ulid(), expected_cursor: 77 })
+      const sent = await t.send(writer, [t.op()], { settled_op_id: t.nextId(), expected_cursor: 77 })
       t.refused("rule2", sent, "server_reset", now(writer))
     },
   },
@@ -186,7 +186,7 @@ export const ruleCases: readonly ServiceCase[] = [
     name: "rule 4 before rule 5: ops that are all known are answered whatever register the batch was made for",
     run: async (t) => {
       const { writer, a, c } = await underway(t)
-      const never = { expected_cursor: 77, expected_head_op_id: t.ulid() }
+      const never = { expected_cursor: 77, expected_head_op_id: t.nextId() }
       const sent = await t.send(writer, [c, a], never)
       t.ack("rule4", sent, { duplicates: [c, a], ...now(writer) })
     },

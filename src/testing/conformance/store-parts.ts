@@ -39,12 +39,12 @@ export function openStoreParts(
   const open = openDatabase(where, { clock, random: systemRandom, crashPoint: () => {} })
   const { connection } = open
   const { db } = connection
-  const ulid = ulidFactory(clock, systemRandom)
+  const nextId = ulidFactory(clock, systemRandom)
   const streams = new Streams(connection)
-  const lease = new Lease(connection, ulid(), processIdentity(), limit.lease_ms)
+  const lease = new Lease(connection, nextId(), processIdentity(), limit.lease_ms)
   const settler = new Settler(connection, streams, lease)
   const recorder = new Recorder(connection, outbox_bytes_max, () => settler.retention.makeRoom())
-  const freezer = new Freezer(connection, streams, lease, ulid)
+  const freezer = new Freezer(connection, streams, lease, nextId)
   const knowledge = new Knowledge(connection)
   const { stream_id } = streams.open("notes", ref, undefined)
   let closed = false
@@ -59,7 +59,7 @@ export function openStoreParts(
   const freeze = (window: Window = wholeWindow) => freezer.freeze(term(), stream_id, () => window)!.batches
 
   const newOp = ({ args = [], ...op }: PlainOp = {}): NewOp => ({
-    op_id: ulid(),
+    op_id: nextId(),
     method: "put",
     args: encodeArgs(args).text,
     depends_on: [],

@@ -20,7 +20,7 @@ export interface Writer extends Registered {
 export class Trial {
   readonly notation = new Notation()
   readonly service: Bound
-  readonly #ulid = ulidFactory(systemClock, systemRandom)
+  readonly #nextId = ulidFactory(systemClock, systemRandom)
   readonly #posts: TrialPost[] = []
   /** Ops made to be rejected. */
   readonly #poison = new Set<string>()
@@ -29,8 +29,8 @@ export class Trial {
     this.service = service
   }
 
-  ulid(): string {
-    return this.#ulid()
+  nextId(): string {
+    return this.#nextId()
   }
 
   randomId(bits = 256): string {
@@ -55,7 +55,7 @@ export class Trial {
 
   call({ method, args = [] }: MethodCall, more: Partial<WireOp> = {}): WireOp {
     return {
-      op_id: this.ulid(),
+      op_id: this.nextId(),
       method,
       codec: "capnweb",
       args: encodeArgs(args).text,
@@ -91,7 +91,7 @@ export class Trial {
   batch(writer: Writer, ops: WireOp[], more: Partial<AppendBatch> = {}): AppendBatch {
     return {
       writer_id: writer.writer_id,
-      batch_id: this.ulid(),
+      batch_id: this.nextId(),
       expected_cursor: writer.cursor,
       expected_head_op_id: writer.head,
       settled_op_id: writer.settled,
@@ -149,8 +149,8 @@ export class Trial {
     const value = answer.kind === "value" && typeof answer.value === "object" ? answer.value : null
     const got = value as Record<string, unknown> | null
     const wrong = Object.keys(wanted).filter((name) => JSON.stringify(got?.[name]) !== JSON.stringify(wanted[name]))
-    const secretless = JSON.stringify(wanted, (name, part: unknown) => (name === "secret" ? "the secret" : part))
-    this.#demand(by, sent, got && !wrong.length ? undefined : `should be an answer with ${secretless}`)
+    const due = `should be an answer with ${this.notation.json(wanted)}`
+    this.#demand(by, sent, got && !wrong.length ? undefined : due)
     return got!
   }
 
@@ -212,7 +212,7 @@ export class Trial {
       return `  POST ${index + 1}\n${calls.join("\n")}`
     })
     const kept = posts.length > 6 ? [posts[0]!, `  … ${posts.length - 5} more …`, ...posts.slice(-4)] : posts
-    throw new ConformanceError(`${law[by]}\n  ${problem}\n${kept.join("\n")}`)
+    throw new ConformanceError(this.notation.withoutSecrets(`${law[by]}\n  ${problem}\n${kept.join("\n")}`))
   }
 
   #demand(by: Law, sent: Sent, problem: string | undefined): void {
