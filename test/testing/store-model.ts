@@ -66,7 +66,8 @@ export class StoreModel {
     return item && asked.content !== undefined && item.content === asked.content ? item.latest : "fresh"
   }
 
-  record(op_id: string, asked: Asked): void {
+  /** `superseded`: the op that the store says was replaced; believed only where either is right. */
+  record(op_id: string, asked: Asked, superseded: string | undefined): void {
     const { key, capture, content, onKey } = asked
     const standIn = this.standIn(asked)
     const known = capture !== undefined && this.captured.has(capture)
@@ -79,7 +80,8 @@ export class StoreModel {
     if (capture !== undefined) this.captured.set(capture, op_id)
     if (key !== undefined && content !== undefined)
       this.items.set(key, { first: this.items.get(key)?.first ?? op_id, latest: op_id, content })
-    const replaced = this.replacedBy(key, depends_on)
+    const may = this.replacedBy(key, depends_on)
+    const replaced = may && (this.needsNot(may) || superseded === may.op_id) ? may : undefined
     if (replaced) Object.assign(replaced, { state: "superseded", by: op_id })
     this.append(op_id, key, depends_on, replaced ? [replaced.op_id, ...replaced.supersedes] : [])
   }
@@ -97,6 +99,15 @@ export class StoreModel {
     const names = [latest.op_id, ...latest.supersedes]
     const needed = [...this.live.flatMap((op) => op.depends_on), ...depends_on]
     return names.some((name) => needed.includes(name)) ? undefined : latest
+  }
+
+  /**
+   * No op depended on it that was then replaced itself. If one did, a process that saw it before it was replaced leaves
+   * this one as it is, and one that did not see it does not: harmless, and neither is wrong.
+   */
+  needsNot(latest: ModelOp): boolean {
+    const names = [latest.op_id, ...latest.supersedes]
+    return !this.ops.some((op) => op.by !== undefined && op.depends_on.some((on) => names.includes(on)))
   }
 
   endKeys(prefix: string): void {
