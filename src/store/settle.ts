@@ -61,6 +61,7 @@ export interface Settlement {
 }
 
 export class Settler {
+  readonly #next: Statement<{ first_seq: number }>
   readonly #advance: Statement
   readonly #insertDead: Statement<{ decision: string | null }>
   readonly #revive: Statement
@@ -79,6 +80,7 @@ export class Settler {
   ) {
     const { db } = connection
     this.retention = new Retention(connection, streams)
+    this.#next = db.prepare("select first_seq from sturdy_batch where first_seq > ? order by first_seq limit 1")
     this.#advance = db.prepare(
       `update sturdy_stream set cursor = ?2, gap_count = gap_count - ?3, settled_op_id = ?4, base_cursor = ?5,
          base_head_op_id = ?6, retained_ops = retained_ops + ?7, retained_bytes = retained_bytes + ?8,
@@ -124,8 +126,9 @@ export class Settler {
   }
 
   #settleBatch(stream: StreamRow, { batch, rejected, results, register }: AckedBatch): void {
+    // One that lies between would be passed by the cursor, and its ops never be sent again.
     assert(
-      batch.first_seq > stream.cursor && batch.last_seq <= stream.frozen_seq,
+      batch.first_seq === this.#next.get(stream.cursor)?.first_seq && batch.last_seq <= stream.frozen_seq,
       `batch ${batch.batch_id} (${batch.first_seq}..${batch.last_seq}) is not the next one to settle: cursor ${stream.cursor}, frozen ${stream.frozen_seq}`,
     )
     const now = this.connection.seams.clock.now()

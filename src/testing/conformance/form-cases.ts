@@ -1,0 +1,180 @@
+/** Form and size of a batch, and of a POST; and that nothing repeats a secret. */
+import {
+  batch_bytes_floor,
+  batch_ops_floor,
+  depends_on_max,
+  op_bytes_floor,
+  supersedes_max,
+} from "../../intent/limit.ts"
+import { opBytes } from "../../intent/op.ts"
+import type { AppendBatch, GrantLimits, WireOp } from "../../wire/contract.ts"
+import type { ServiceCase } from "./service-case.ts"
+import type { Trial, Writer } from "./trial.ts"
+
+/** Of a method that no service has: it is rejected, but it is decided, whatever it weighs. */
+const unknown = { method: "no.such.method" }
+
+function sized(t: Trial, bytes: number): WireOp {
+  const empty = t.call(unknown, { args: '[[""]]' })
+  return { ...empty, args: `[["ü${"x".repeat(bytes - opBytes(empty) - 2)}"]]` }
+}
+
+async function limitsOf(t: Trial, writer: Writer): Promise<GrantLimits> {
+  return (await t.facts(writer)).limits as GrantLimits
+}
+
+async function expectTaken(t: Trial, writer: Writer, ops: WireOp[]): Promise<void> {
+  const sent = await t.send(writer, ops)
+  const register = { cursor: writer.cursor + ops.length, head: ops.at(-1)!.op_id }
+  t.ack("limits", sent, { rejected: ops.map((op): [WireOp, undefined] => [op, undefined]), ...register })
+  t.settle(writer, register)
+}
+
+function malformed(t: Trial, good: AppendBatch): unknown[] {
+  const one = good.ops[0]!
+  const changes: Record<string, unknown>[] = [
+    { op_id: one.op_id.toLowerCase() },
+    { op_id: `8${one.op_id.slice(1)}` },
+    { op_id: 5 },
+    { method: "" },
+    { method: 7 },
+    { codec: "xml" },
+    { args: [] },
+    { depends_on: null },
+    { depends_on: ["x"] },
+    { depends_on: Array.from({ length: depends_on_max + 1 }, () => t.nextId()) },
+    { supersedes: ["x"] },
+    { supersedes: Array.from({ length: supersedes_max + 1 }, () => t.nextId()) },
+    { schema_version: "1" },
+    { actor_id: 5 },
+    { time_created: "now" },
+  ]
+  return [
+    null,
+    "batch",
+    {},
+    { ...good, ops: {} },
+    { ...good, ops: [null] },
+    { ...good, writer_id: "short" },
+    { ...good, writer_id: "spaces are not allowed" },
+    { ...good, batch_id: "b" },
+    { ...good, expected_cursor: -1 },
+    { ...good, expected_cursor: 0.5 },
+    { ...good, expected_cursor: "0" },
+    { ...good, expected_head_op_id: "" },
+    { ...good, settled_op_id: "x" },
+    ...changes.map((change) => ({ ...good, ops: [{ ...one, ...change }] })),
+  ]
+}
+
+export const formCases: readonly ServiceCase[] = [
+  {
+    name: "rule 1: whatever is no batch is malformed, as an answer, and changes nothing",
+    needs: ["effects or readShare"],
+    run: async (t) => {
+      const writer = await t.writer()
+      const good = t.batch(writer, [t.op()])
+      const post = t.post()
+      const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
+      const sent = malformed(t, good).map((batch) => grant.append(batch as AppendBatch))
+      await post.send()
+      for (const one of sent) t.refused("rule1", one, "malformed")
+      await t.expectRegister("rule1", writer, { cursor: 0, head: null })
+      await t.expectEffects("rule1", writer.ref, [good.ops[0]!, 0])
+    },
+  },
+  {
+    name: "what is within the floors is taken: 100 ops, an op of 256 KiB, a batch of 1 MiB",
+    run: async (t) => {
+      const writer = await t.writer()
+      await t.decide(writer, ...Array.from({ length: batch_ops_floor }, () => t.op()))
+      await expectTaken(t, writer, [sized(t, op_bytes_floor)])
+      const around = Buffer.byteLength(JSON.stringify(t.batch(writer, []))) + 3
+      const quarters = [1, 2, 3].map(() => sized(t, op_bytes_floor))
+      const rest = batch_bytes_floor - around - quarters.reduce((sum, op) => sum + opBytes(op), 0)
+      await expectTaken(t, writer, [...quarters, sized(t, rest)])
+    },
+  },
+  {
+    name: "an op may name 64 superseded ones and depend on 256",
+    run: async (t) => {
+      const writer = await t.writer()
+      const supersedes = Array.from({ length: supersedes_max }, () => t.nextId())
+      await t.decide(writer, t.op({ supersedes }))
+      const replaced = Array.from({ length: depends_on_max / supersedes_max }, () => supersedes).flat()
+      await t.decide(writer, t.op({ depends_on: replaced }))
+    },
+  },
+  {
+    name: "rule 1: a batch over the granted ops, an op and a batch over the granted bytes is too_large, and nothing is decided",
+    run: async (t) => {
+      const writer = await t.writer()
+      const { batch_ops_max, batch_bytes_max, op_bytes_max } = await limitsOf(t, writer)
+      const many = Array.from({ length: batch_ops_max + 1 }, () => t.op())
+      t.refused("rule1", await t.send(writer, many), "too_large")
+      t.refused("rule1", await t.send(writer, [sized(t, op_bytes_max + 1)]), "too_large")
+      const parts = Math.ceil(batch_bytes_max / op_bytes_max) + 1
+      const heavy = Array.from({ length: parts }, () => sized(t, Math.ceil(batch_bytes_max / (parts - 1))))
+      t.refused("rule1", await t.send(writer, heavy), "too_large")
+      await t.expectRegister("rule1", writer, { cursor: 0, head: null })
+    },
+  },
+  {
+    name: "rule 1 before rule 2: a batch that is too large is too_large though its settled op is unknown",
+    run: async (t) => {
+      const writer = await t.writer()
+      const { batch_ops_max } = await limitsOf(t, writer)
+      const many = Array.from({ length: batch_ops_max + 1 }, () => t.op())
+      t.refused("rule1", await t.send(writer, many, { settled_op_id: t.nextId() }), "too_large")
+    },
+  },
+  {
+    name: "malformed input of createShare and redeemShare is refused with a code, and the other calls of the POST are answered",
+    needs: ["createShare"],
+    run: async (t) => {
+      const ref = await t.share()
+      const post = t.post()
+      const short = post.create({ ...ref, secret: "short", session_id: "conformance" })
+      const without = post.create({ share_id: t.randomId(128), secret: t.randomId() })
+      const writer = post.redeem({ ...ref, writer_id: "short" })
+      const fine = post.redeem({ ...ref, writer_id: t.randomId(128) })
+      await post.send()
+      t.error("errors", short, "malformed")
+      t.error("errors", without, "malformed")
+      t.error("errors", writer.sent, "malformed")
+      t.value("errors", fine.sent, { share_id: ref.share_id })
+    },
+  },
+  {
+    name: "no error and no refusal repeats a secret, wherever it was put",
+    run: async (t) => {
+      const ref = await t.share()
+      const writer_id = t.randomId(128)
+      const wrong = t.randomId()
+      const post = t.post()
+      if (!t.lacks("createShare")) post.create({ ...ref, secret: wrong, session_id: "conformance" })
+      post.redeem({ ...ref, secret: wrong, writer_id })
+      post.redeem({ ...ref, secret: `${wrong}%`, writer_id })
+      post.redeem({ ...ref, writer_id: { secret: ref.secret } })
+      const grant = post.redeem({ ...ref, writer_id })
+      const batch = t.batch({ ref, writer_id, cursor: 0, head: null, settled: null }, [])
+      grant.append(batch)
+      grant.append({ ...batch, writer_id: `${ref.secret}%`, ops: [t.op()] })
+      grant.append({ ...batch, batch_id: ref.secret, ops: [t.op()] })
+      if (!t.lacks("rotateSecret")) grant.call("rotateSecret", { secret: `${wrong}%` })
+      const received = await post.send()
+      for (const secret of [ref.secret, wrong])
+        if (received.includes(secret)) t.fail("secret", "the answer to this POST repeats a secret that was sent")
+    },
+  },
+  {
+    name: "an Ack and a grant repeat no secret",
+    run: async (t) => {
+      const writer = await t.writer()
+      const post = t.post()
+      const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
+      grant.append(t.batch(writer, [t.op(), t.poison()]))
+      if ((await post.send()).includes(writer.ref.secret)) t.fail("secret", "an Ack or a grant repeats the secret")
+    },
+  },
+]

@@ -1,0 +1,89 @@
+/** The other end of a service under test: real Cap'n Web, one POST at a time, every answer kept as it came. */
+import { RpcSession } from "capnweb"
+import * as limit from "../../intent/limit.ts"
+import { systemClock } from "../../intent/system.ts"
+import { BatchTransport } from "../../wire/batch-transport.ts"
+import { httpTransport } from "../../wire/http.ts"
+import { TransportFault, type Transport, type TransportRequest } from "../../wire/transport.ts"
+import type { ServicePlace } from "./service-subject.ts"
+
+export type Answer =
+  | { kind: "value"; value: unknown }
+  /** What the service threw; `code` is the own property of the error. */
+  | { kind: "error"; code: string | undefined; message: string }
+  /** The POST brought no answer to this call. */
+  | { kind: "fault"; message: string }
+
+/** What is pipelined: members of a result are reachable before it arrives. Inputs are whatever a check wants to send. */
+export interface RemoteService {
+  createShare(input: unknown): Promise<unknown>
+  redeemShare(input: unknown): Promise<unknown> & { share: RemoteShare }
+  syncShare(...input: unknown[]): Promise<unknown>
+}
+
+export type ShareMethod =
+  "appendOps" | "readShare" | "attenuate" | "revokeCapability" | "rotateSecret" | "auditLog" | "removeShare"
+
+export type RemoteShare = Record<ShareMethod, (input?: unknown) => Promise<unknown>>
+
+/** One POST: the calls are made on `remote` first, then it is sent. */
+export class PeerPost {
+  readonly #batch = new BatchTransport()
+  readonly remote: RemoteService
+  /** Body of the response, as it came. */
+  received = ""
+
+  constructor() {
+    const session = new RpcSession(this.#batch, undefined, { limits: { maxMessageSize: limit.response_bytes_max } })
+    this.remote = session.getRemoteMain() as unknown as RemoteService
+  }
+
+  /** Never rejects: a fault is the answer of every call that got none. */
+  async send(place: ServicePlace): Promise<void> {
+    try {
+      const response = await transportOf(place)({
+        url: place.service,
+        headers: place.headers ?? {},
+        body: this.#batch.body,
+        deadline_ms: limit.request_deadline_ms,
+        signal: new AbortController().signal,
+      })
+      this.received = response.body
+      if (response.status !== 200)
+        throw new TransportFault("http_status", "unknown", `HTTP ${response.status} ${response.body.slice(0, 200)}`)
+      this.#batch.answer(response)
+    } catch (error) {
+      const fault = error instanceof TransportFault ? error : undefined
+      this.#batch.fail(fault ?? new TransportFault("connection_lost", "unknown", String(error), { cause: error }))
+    }
+  }
+}
+
+/** The place's own fetch function, or HTTP as Sturdy's client speaks it. */
+export function transportOf({ fetch: answer }: ServicePlace): Transport {
+  if (!answer) return httpTransport(systemClock)
+  return async ({ url, headers, body, signal }: TransportRequest) => {
+    const response = await answer(new Request(url, { method: "POST", headers, body, signal }))
+    return {
+      status: response.status,
+      retry_after: response.headers.get("retry-after"),
+      content_type: response.headers.get("content-type"),
+      body: await response.text(),
+    }
+  }
+}
+
+/** Subscribes at once: capnweb asks for a result when `then` is called. */
+export function answerOf(call: PromiseLike<unknown>): Promise<Answer> {
+  return Promise.resolve(
+    call.then(
+      (value): Answer => ({ kind: "value", value }),
+      (error: unknown): Answer => {
+        if (error instanceof TransportFault) return { kind: "fault", message: error.message }
+        const { code } = error as { code?: unknown }
+        const message = error instanceof Error ? error.message : String(error)
+        return { kind: "error", code: typeof code === "string" ? code : undefined, message }
+      },
+    ),
+  )
+}

@@ -1,0 +1,101 @@
+/** One POST of a trial: each call with its text in short notation, and its answer once it was sent. */
+import type { AppendBatch } from "../../wire/contract.ts"
+import type { Notation } from "./notation.ts"
+import { type Answer, answerOf, PeerPost, type RemoteShare, type ShareMethod } from "./peer.ts"
+import type { ServicePlace, ShareRef } from "./service-subject.ts"
+
+/** A call that was sent. Its answer is there once the POST was sent. */
+export interface Sent {
+  text: string
+  batch?: AppendBatch
+  answer: Answer
+}
+
+const unsent: Answer = { kind: "fault", message: "it was not sent" }
+
+export class TrialPost {
+  readonly calls: Sent[] = []
+  readonly #peer = new PeerPost()
+  readonly #notation: Notation
+  readonly #place: ServicePlace
+  readonly #answers: Promise<unknown>[] = []
+
+  constructor(place: ServicePlace, notation: Notation) {
+    this.#place = place
+    this.#notation = notation
+  }
+
+  create(input: unknown): Sent {
+    return this.#call(`createShare ${this.#input(input)}`, this.#peer.remote.createShare(input))
+  }
+
+  redeem(input: ShareRef & { writer_id: unknown }): TrialGrant {
+    const called = this.#peer.remote.redeemShare(input)
+    const sent = this.#call(`redeemShare ${this.#input(input)}`, called.then(withoutStub))
+    return new TrialGrant(sent, called.share, this.#notation, (text, call, batch) => this.#call(text, call, batch))
+  }
+
+  /** Sends the calls in the order in which they were made. Returns the body of the response. */
+  async send(): Promise<string> {
+    await this.#peer.send(this.#place)
+    await Promise.all(this.#answers)
+    return this.#peer.received
+  }
+
+  #input(input: unknown): string {
+    return JSON.stringify(input, (name, value: unknown) => shown(this.#notation, name, value)) ?? "undefined"
+  }
+
+  #call(text: string, call: PromiseLike<unknown>, batch?: AppendBatch): Sent {
+    const sent: Sent = { text, answer: unsent, ...(batch && { batch }) }
+    this.#answers.push(answerOf(call).then((answer) => (sent.answer = answer)))
+    this.calls.push(sent)
+    return sent
+  }
+}
+
+export class TrialGrant {
+  readonly sent: Sent
+  readonly #share: RemoteShare
+  readonly #notation: Notation
+  readonly #call: (text: string, call: PromiseLike<unknown>, batch?: AppendBatch) => Sent
+
+  constructor(
+    sent: Sent,
+    share: RemoteShare,
+    notation: Notation,
+    call: (text: string, call: PromiseLike<unknown>, batch?: AppendBatch) => Sent,
+  ) {
+    this.sent = sent
+    this.#share = share
+    this.#notation = notation
+    this.#call = call
+  }
+
+  append(batch: AppendBatch): Sent {
+    return this.#call(`appendOps ${this.#notation.batch(batch)}`, this.#share.appendOps(batch), batch)
+  }
+
+  call(method: Exclude<ShareMethod, "appendOps">, input?: unknown): Sent {
+    const text = JSON.stringify(input, (name, value: unknown) => shown(this.#notation, name, value)) ?? ""
+    return this.#call(
+      `${method} ${text}`.trim(),
+      input === undefined ? this.#share[method]() : this.#share[method](input),
+    )
+  }
+}
+
+/** Secrets are shown by number: what is printed when a check fails may end in a public log. */
+function shown(notation: Notation, name: string, value: unknown): unknown {
+  if (typeof value !== "string" || value.length < 16) return value
+  if (name === "secret") return notation.id("secret ", value)
+  if (name === "share_id") return notation.id("s", value)
+  return name === "writer_id" ? notation.id("w", value) : value
+}
+
+/** A grant as plain data: what is done with a stub after its POST goes nowhere. */
+function withoutStub(grant: unknown): unknown {
+  if (typeof grant !== "object" || grant === null) return grant
+  const { share: _, ...facts } = grant as { share?: unknown }
+  return facts
+}
