@@ -13,13 +13,9 @@ function next(sim: Simulation, client: Client, fate: Fate, what = ""): string {
 /** Now, or at the next point of this name; it is back some time after. */
 function killService(sim: Simulation, point: string | undefined, back_ms: number): string {
   const { server } = sim.world
+  server.died = () => sim.later(back_ms, () => server.killed && server.restart())
   if (point) server.killAt = point
-  else server.kill()
-  const revive = () => {
-    if (server.killed) server.restart()
-    else if (server.killAt) sim.later(back_ms, revive)
-  }
-  sim.later(back_ms, revive)
+  else if (!server.killed) server.kill()
   return `back after ${back_ms} ms`
 }
 

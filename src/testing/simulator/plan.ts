@@ -93,7 +93,7 @@ function gap(dice: Dice): number {
   if (kind < 0.3) return 0
   if (kind < 0.65) return dice.ms(1, 300)
   if (kind < 0.93) return dice.ms(300, 10_000)
-  return dice.ms(10_000, 200_000)
+  return dice.ms(10_000, 100_000)
 }
 
 function knobsOf(dice: Dice): Knobs {
@@ -105,8 +105,8 @@ function knobsOf(dice: Dice): Knobs {
     travel_ms: dice.pick([0, 5, 100, 2_000]),
     lingerMs: dice.pick([0, 50, 50, 1_000]),
     retryDelayMsMin,
-    retryDelayMsMax: Math.max(retryDelayMsMin, dice.pick([500, 5_000, 60_000])),
-    leaseMs: dice.pick([1_000, 10_000]),
+    retryDelayMsMax: dice.pick([3_000, 10_000, 60_000]),
+    leaseMs: dice.pick([3_000, 10_000, 10_000]),
     resync: dice.chance(0.3),
   }
 }

@@ -70,8 +70,8 @@ export class Simulation {
     return `${++this.names}`
   }
 
-  later(ms: number, act: () => void): void {
-    this.world.clock.timer(ms, act)
+  later(ms: number, act: () => unknown): void {
+    this.world.clock.timer(ms, () => void act())
   }
 
   async step({ after_ms, does, seed }: Step): Promise<void> {
