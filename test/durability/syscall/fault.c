@@ -4,8 +4,8 @@
  *
  *   FAULT_AT      n, from 1; 0 or unset: none, the calls are only noted
  *   FAULT_KIND    crash: the process ends before the call. torn: a write reaches the file as far as FAULT_KEEP per mille
- *                 of it (a write of many sectors: cut at a sector), then the process ends. eio, enospc: the call fails;
- *                 half of a write may have reached the file.
+ *                 of it (one of several sectors: cut at a sector), then the process ends. eio, enospc: the call fails;
+ *                 the first half of the sectors of a write have reached the file all the same.
  *   FAULT_STICKY  eio, enospc: every call from n on fails, until the file FAULT_HEAL exists
  *   FAULT_LOG     one line per call; where there is a fault, only that one
  *   FAULT_SWALLOW fdatasync never reports its error, as code that ignores it would have it: a control
@@ -90,9 +90,11 @@ static int meets(const char *call, const char *name, size_t size) {
 
 static int fails(void) { return errno = strcmp(kind, "enospc") ? EIO : ENOSPC, -1; }
 
-static size_t torn(size_t length, long per_mille) {
-  size_t kept = length * per_mille / 1000;
-  return length >= 2 * SECTOR ? kept / SECTOR * SECTOR : kept;
+/* A write that fails in a running system is whole or not at all within a sector; the end of one may cut anywhere. */
+static size_t torn(size_t length) {
+  int ends = !strcmp(kind, "torn");
+  size_t kept = length * (ends ? keep : 500) / 1000;
+  return length >= 2 * SECTOR || !ends ? kept / SECTOR * SECTOR : kept;
 }
 
 static ssize_t written(const char *call, int fd, const void *data, size_t length, off_t place, int placed) {
@@ -101,7 +103,7 @@ static ssize_t written(const char *call, int fd, const void *data, size_t length
   const char *name = name_of(fd, path, sizeof path);
   int due = name && meets(call, name, length);
   if (due) {
-    size_t part = torn(length, strcmp(kind, "torn") ? 500 : keep);
+    size_t part = torn(length);
     if (part) placed ? real_pwrite(fd, data, part, place) : real_write(fd, data, part);
     if (!strcmp(kind, "torn")) _exit(ENDED);
     pthread_mutex_unlock(&lock);

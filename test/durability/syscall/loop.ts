@@ -18,6 +18,8 @@ export interface Tally {
 export interface LoopOptions extends LifeOptions {
   /** Every how many calls; 1 is all. */
   step?: number
+  /** Which calls, by their line. */
+  only?: (call: string) => boolean
   /** Power losses per call, each of other sectors. */
   seeds?: number
   /** A control has shown what it must as soon as something is wrong. */
@@ -33,10 +35,11 @@ export async function loop(
   libraries: Libraries,
   name: ModeName,
   calls: readonly string[],
-  { step = 1, seeds = 1, untilWrong = false, progress, ...options }: LoopOptions = {},
+  { step = 1, only, seeds = 1, untilWrong = false, progress, ...options }: LoopOptions = {},
 ): Promise<Tally> {
   const mode: Mode = modes[name]
   const faults = pointsOf(mode, calls)
+    .filter((at) => !only || only(calls[at - 1]!))
     .filter((_, index) => index % step === Object.keys(modes).indexOf(name) % step)
     .flatMap((at) => (mode.kind === "forget" ? seedsOf(at, seeds) : [{ at }]))
     .map((where): Fault => ({ ...mode, ...where }))
