@@ -13,6 +13,8 @@ export interface Mode {
   sticky?: true
   /** What was refused is recorded again, with the same captureIds. */
   repeat?: true
+  /** Before the power fails, a sync does: what it should have written is not on the disk, and the kernel thinks it is. */
+  afterSync?: true
 }
 
 export const modes = {
@@ -21,6 +23,7 @@ export const modes = {
   torn_half: { kind: "torn", keep: 500 },
   torn_last: { kind: "torn", keep: 990 },
   power: { kind: "forget" },
+  power_after_eio: { kind: "forget", afterSync: true },
   eio: { kind: "eio" },
   eio_repeated: { kind: "eio", repeat: true },
   eio_sticky: { kind: "eio", sticky: true },
@@ -38,6 +41,8 @@ export interface Fault extends Mode {
   at: number
   /** What a power loss forgets. */
   seed?: number
+  /** The sync that fails before it, from 1. */
+  sync?: number
 }
 
 /** Paths of what is built once. */
@@ -67,6 +72,7 @@ export function environmentOf(libraries: Libraries, fault: Fault | undefined, pl
       PL_OUT: place.after,
       PL_CUT: String(fault.at),
       PL_SEED: String(fault.seed ?? 1),
+      ...(fault.sync !== undefined && { PL_EIO: String(fault.sync) }),
     }
   return {
     LD_PRELOAD: libraries.fault,

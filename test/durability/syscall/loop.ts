@@ -27,6 +27,8 @@ export interface LoopOptions extends LifeOptions {
   progress?: (done: number, of: number, wrong: number) => void
 }
 
+/** Between two power losses after a sync that failed. */
+const events_between = 13
 /** Runs at a time: the machine for which this was written has two cores. */
 const parallel = 2
 
@@ -38,11 +40,9 @@ export async function loop(
   { step = 1, only, seeds = 1, untilWrong = false, progress, ...options }: LoopOptions = {},
 ): Promise<Tally> {
   const mode: Mode = modes[name]
-  const faults = pointsOf(mode, calls)
-    .filter((at) => !only || only(calls[at - 1]!))
+  const faults = faultsOf(mode, calls, seeds)
+    .filter(({ at }) => !only || only(calls[at - 1]!))
     .filter((_, index) => index % step === Object.keys(modes).indexOf(name) % step)
-    .flatMap((at) => (mode.kind === "forget" ? seedsOf(at, seeds) : [{ at }]))
-    .map((where): Fault => ({ ...mode, ...where }))
   const tally: Tally = { points: 0, runs: 0, missed: 0, refused: 0, wrong: [] }
   const met = new Set<number>()
   const left = [...faults]
@@ -52,11 +52,15 @@ export async function loop(
       const life = await live(libraries, fault, options)
       tally.runs++
       const call = calls[fault.at - 1]!
-      const isMet = mode.kind === "forget" ? life.status === ended_by_fault : life.calls[0] === call
+      // After a failed sync the life is another: it may have ended before.
+      const isMet = mode.kind === "forget" ? mode.afterSync || life.status === ended_by_fault : life.calls[0] === call
       if (isMet) met.add(fault.at)
       else tally.missed++
       tally.refused += life.words.filter((word) => "refused" in word).length
-      const where = mode.kind === "forget" ? `event ${fault.at}, seed ${fault.seed}` : `call ${call}`
+      const where =
+        mode.kind === "forget"
+          ? `event ${fault.at}, seed ${fault.seed}${fault.sync ? `, sync ${fault.sync} failed` : ""}`
+          : `call ${call}`
       tally.wrong.push(...wrongOf(life).map((wrong) => `${name} at ${where}: ${wrong}`))
       progress?.(tally.runs, faults.length, tally.wrong.length)
     }
@@ -65,22 +69,44 @@ export async function loop(
   return { ...tally, points: met.size }
 }
 
-/** A torn write needs one that can tear; the model of a power loss counts a sync twice, and the shared index not at all. */
-function pointsOf({ kind }: Mode, calls: readonly string[]): number[] {
-  const numbers = calls.map((_, index) => index + 1)
-  if (kind === "torn")
-    return numbers.filter((at) => {
-      const [, call, , bytes] = calls[at - 1]!.split(" ")
-      return call === "pwrite" && Number(bytes) > 1
-    })
-  if (kind !== "forget") return numbers
-  const events = calls
-    .map((line) => line.split(" "))
-    .filter(([, , file]) => !file!.endsWith("-shm"))
-    .reduce((sum, [, call, file]) => sum + (call!.endsWith("sync") && file !== "." ? 2 : 1), 0)
-  return Array.from({ length: events }, (_, index) => index + 1)
+function faultsOf(mode: Mode, calls: readonly string[], seeds: number): Fault[] {
+  if (mode.afterSync) return faultsAfterSyncs(mode, calls)
+  if (mode.kind !== "forget") return pointsOf(mode, calls).map((at) => ({ ...mode, at }))
+  const all = Array.from({ length: eventsOf(calls) }, (_, index) => index + 1)
+  return all.flatMap((at) => Array.from({ length: seeds }, (_, seed) => ({ ...mode, at, seed: at * 1_000 + seed })))
 }
 
-function seedsOf(at: number, count: number): { at: number; seed: number }[] {
-  return Array.from({ length: count }, (_, index) => ({ at, seed: at * 1_000 + index }))
+/** A torn write needs one that can tear. */
+function pointsOf({ kind }: Mode, calls: readonly string[]): number[] {
+  const numbers = calls.map((_, index) => index + 1)
+  if (kind !== "torn") return numbers
+  return numbers.filter((at) => {
+    const [, call, , bytes] = calls[at - 1]!.split(" ")
+    return call === "pwrite" && Number(bytes) > 1
+  })
+}
+
+/** Each sync fails, and then the power does, at some events until the end. */
+function faultsAfterSyncs(mode: Mode, calls: readonly string[]): Fault[] {
+  const syncs = calls.flatMap((line, index) => (isFileSync(line) ? [index] : []))
+  const end = eventsOf(calls)
+  return syncs.flatMap((index, sync) => {
+    const from = eventsOf(calls.slice(0, index + 1))
+    const count = Math.ceil((end - from) / events_between) + 1
+    return Array.from({ length: count }, (_, n) => {
+      const at = Math.min(end, from + 1 + n * events_between)
+      return { ...mode, at, sync: sync + 1, seed: at * 1_000 + sync }
+    })
+  })
+}
+
+/** Events of the model of a power loss: a sync counts twice, the shared index not at all. */
+function eventsOf(calls: readonly string[]): number {
+  const counted = calls.filter((line) => !line.split(" ")[2]!.endsWith("-shm"))
+  return counted.length + counted.filter(isFileSync).length
+}
+
+function isFileSync(line: string): boolean {
+  const [, call, file] = line.split(" ")
+  return call!.endsWith("sync") && file !== "."
 }
