@@ -8,6 +8,9 @@
  * synced may be missing, unlinked ones may be back, -shm is gone. A truncation that shrinks is one step of a file
  * system's journal: it happened whole or not at all, and what was written after it is not there without it. The outcome is written to PL_OUT; exit status 66.
  *
+ * Bun's own fs makes raw system calls, which go past this library: who writes by it says so afterwards by unlinking
+ * <file>.written, which is there for nobody, and the file counts as written whole.
+ *
  * PL_OTHER=1: fdatasync syncs nothing, as if it were called on another file. A control that must lose.
  *
  * PL_EIO=n: the n-th sync of a file fails with EIO, and the writes that it should have taken to the disk never get there
@@ -232,9 +235,27 @@ static int truncated(int fd, off_t size) {
 int ftruncate64(int fd, off_t size) { return truncated(fd, size); }
 int ftruncate(int fd, off_t size) { return truncated(fd, size); }
 
+/* Under the lock. Found by its path: a descriptor of our own would drop nobody's locks on a -wal, and is closed at once. */
+static void written_past(const char *path, size_t length) {
+  char name[1024];
+  snprintf(name, sizeof name, "%.*s", (int)length, path);
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  file *f = fd < 0 ? 0 : find(fd);
+  if (f && !fstat(fd, &st)) {
+    unsigned char *bytes = malloc(st.st_size ? st.st_size : 1);
+    ssize_t n = pread(fd, bytes, st.st_size, 0);
+    if (n > 0) { note(f, 0, bytes, n, 0); event(); }
+    free(bytes);
+  }
+  if (fd >= 0) real_close(fd);
+}
+
 int unlink(const char *path) {
   size_t prefix = ready ? strlen(dir) : 0;
+  size_t length = strlen(path), ending = strlen(".written");
   pthread_mutex_lock(&lock);
+  if (ready && length > ending && !strcmp(path + length - ending, ".written")) written_past(path, length - ending);
   int failed = real_unlink(path);
   if (ready && !failed && !strncmp(path, dir, prefix) && path[prefix] == '/') {
     for (file *f = files; f; f = f->next)

@@ -3,7 +3,7 @@
  * fail: records, a unit, durable, flushes with rejections, checkpoints, a second opening. Says what returned and what
  * threw; goes on whatever throws, as a host would.
  */
-import { statSync, writeFileSync, writeSync } from "node:fs"
+import { rmSync, statSync, writeFileSync, writeSync } from "node:fs"
 import { SturdyError } from "../../../src/intent/error.ts"
 import * as limit from "../../../src/intent/limit.ts"
 import { ManualClock } from "../../../src/testing/manual-clock.ts"
@@ -69,11 +69,17 @@ function say(word: Word): void {
   writeSync(1, `${JSON.stringify(word)}\n`)
 }
 
+/** What goes past the model of a power loss (pl.c). */
+function tellModel(point: string): void {
+  if (process.env.PL_DIR && point === "write the -wal again:before-commit")
+    rmSync(`${plan.file}-wal.written`, { force: true })
+}
+
 /** A fault that passes may stop one opening, one that stays every one until it is over. */
 async function open(): Promise<Turned> {
   for (let tries = 1; ; tries++)
     try {
-      const opened = openTurned(plan.file, plan.ref, ++openings, clock)
+      const opened = openTurned(plan.file, plan.ref, ++openings, clock, tellModel)
       opened.outbox.on("fault", ({ cause }) => void codeOf("fault event", cause))
       for (const event of ["twin", "server_reset", "quarantined"] as const)
         opened.outbox.on(event, () => say({ wrong: `${event} was told` }))

@@ -1,5 +1,6 @@
 /** An outbox on the real network whose time passes only when nothing else can happen: the same life, the same system calls. */
 import { TransportFault, type TransportRequest, type TransportResponse } from "../../../src/wire/transport.ts"
+import type { CrashPoint } from "../../../src/intent/seam.ts"
 import { openOutbox, type Outbox } from "../../../src/outbox.ts"
 import type { SturdyRef } from "../../../src/store/stream.ts"
 import type { Stream } from "../../../src/stream.ts"
@@ -18,11 +19,19 @@ export interface Turned {
   until(promise: Promise<unknown>, limit_ms?: number): Promise<boolean>
 }
 
+const noCrashPoint: CrashPoint = () => {}
+
 /**
  * Opens the outbox, paused, with its one stream, whose share it creates. A seed of its own for each process and opening:
  * ids come of it. What `openOutbox` and `stream` throw is thrown.
  */
-export function openTurned(file: string, ref: SturdyRef, seed: number, clock: ManualClock): Turned {
+export function openTurned(
+  file: string,
+  ref: SturdyRef,
+  seed: number,
+  clock: ManualClock,
+  crashPoint = noCrashPoint,
+): Turned {
   const posts = new Set<Promise<unknown>>()
   const transport = (request: TransportRequest) => {
     const post = send(request)
@@ -34,7 +43,7 @@ export function openTurned(file: string, ref: SturdyRef, seed: number, clock: Ma
     void settled.then(() => posts.delete(settled))
     return post
   }
-  const seams = { clock, random: seeded(seed), crashPoint: () => {} }
+  const seams = { clock, random: seeded(seed), crashPoint }
   const outbox = openOutbox(file, { seams, transport })
   // Sends when it is told to, at the same place of every life.
   outbox.pause()
