@@ -46,6 +46,16 @@ describe.if(canBuild)("one fault at a write or sync of a life:", () => {
       expect(points).toBeGreaterThan(3)
     }, 60_000)
 
+  // Found by the long run: a checkpoint after a sync that had failed, and the power lost in the middle of it.
+  for (const [at, sync, what] of [
+    [241, 8, "durable()'s"],
+    [373, 18, "the last close's"],
+  ] as const)
+    test(`power that fails in a checkpoint after ${what} sync did leaves the outbox whole`, async () => {
+      const life = await live(libraries, { ...modes.power_after_eio, at, sync, seed: at * 1_000 + sync - 1 })
+      expect([wrongOf(life), life.status]).toEqual([[], 66])
+    }, 60_000)
+
   for (const mode of ["eio", "eio_sticky", "enospc"] as const)
     test(`${mode} at each sync of durable(): it does not resolve`, async () => {
       const { points, wrong } = await loop(libraries, mode, calls, { only: isSync })
