@@ -83,4 +83,11 @@ describe.if(canBuild)("the controls are found out:", () => {
     })
     expect(wrong.join("\n")).toContain("durable() resolved, and its sync had failed")
   }, 60_000)
+
+  test("durable() that does not hear of it loses what it promised when the power fails", async () => {
+    // The first durable()'s, and the power soon afterwards.
+    const fault = { ...modes.power_after_eio, at: 150, sync: 8 }
+    const wrong = wrongOf(await live(libraries, fault, { env: { PL_SWALLOW: "1" } }))
+    expect(wrong.join("\n")).toContain("lost: ")
+  }, 60_000)
 })

@@ -11,6 +11,7 @@ const seeds = 2
 const controls: Record<string, [mode: ModeName, options: LoopOptions]> = {
   "acknowledged before it is recorded": ["crash", { sabotage: "early", step: 17 }],
   "an error of record that is not told": ["eio", { sabotage: "silent", step: 17 }],
+  "a sync that failed unheard, and the power fails": ["power_after_eio", { env: { PL_SWALLOW: "1" }, step: 7 }],
   "an error of a sync that is not heard": [
     "eio",
     { env: { FAULT_SWALLOW: "1" }, only: (call) => call.includes(" fdatasync ") },

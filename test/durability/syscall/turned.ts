@@ -4,7 +4,7 @@ import type { CrashPoint } from "../../../src/intent/seam.ts"
 import { openOutbox, type Outbox } from "../../../src/outbox.ts"
 import type { SturdyRef } from "../../../src/store/stream.ts"
 import type { Stream } from "../../../src/stream.ts"
-import { ManualClock } from "../../../src/testing/manual-clock.ts"
+import type { ManualClock } from "../../../src/testing/manual-clock.ts"
 import { seeded } from "../../torture/seeded.ts"
 
 /** Turns of the event loop in which nothing happens, after which only time can help. */
@@ -59,13 +59,13 @@ export function openTurned(
     stream,
     clock,
     async until(promise, limit_ms = 600_000) {
-      let ended = false
+      const state = { ended: false }
       const end = () => {
-        ended = true
+        state.ended = true
       }
       promise.then(end, end)
       let quiet = 0
-      for (let passed = 0; !ended;) {
+      for (let passed = 0; !state.ended;) {
         clock.turn(0)
         await new Promise((resolve) => setImmediate(resolve))
         if (posts.size > 0) {
