@@ -85,7 +85,7 @@ export class Checkpoints {
 
   #checkpoint(mode: "passive" | "truncate"): void {
     const { db } = this.connection
-    if (db.inTransaction) return
+    if (db.inTransaction || !this.durability.repair()) return
     try {
       // TRUNCATE does not wait for readers in other processes: what is busy is said in its row, and left for next time.
       this.connection.read("checkpoint", () => db.query(`pragma wal_checkpoint(${mode})`).get())
@@ -101,6 +101,7 @@ export class Checkpoints {
   /** Housekeeping: busy or full now, it is tried again, and what was recorded does not depend on it. Damage stays. */
   #ignore(error: unknown): void {
     if (!(error instanceof SturdyError)) throw error
+    if (error.code === "storage_fault") this.durability.doubt()
     if (error.code === "database_corrupt") this.connection.damage ??= error
   }
 }

@@ -10,6 +10,10 @@ export interface Durability {
   /** Call right after a recording transaction returned. */
   mark(): void
   durable(): Promise<void>
+  /** Call when SQLite could not sync. */
+  doubt(): void
+  /** Call before a checkpoint; false if it must not be. */
+  repair(): boolean
   /** Bytes of the WAL, if this way knows. */
   walBytes(): number | undefined
   /** Await it before the database is closed. */
@@ -61,6 +65,13 @@ class FullCommit implements Durability {
     } finally {
       db.run(`pragma synchronous = ${synchronous}`)
     }
+  }
+
+  /** Its syncs are SQLite's own, and so is what comes of one that fails. */
+  doubt(): void {}
+
+  repair(): boolean {
+    return true
   }
 
   walBytes(): undefined {

@@ -11,12 +11,13 @@ import { SturdyError } from "../intent/error.ts"
 import * as limit from "../intent/limit.ts"
 import type { Connection } from "./connection.ts"
 import { movedError } from "./fault.ts"
+import { writeAgain } from "./wal-again.ts"
 
 interface Waiter {
   upto: number
   promise: Promise<void>
   resolve: () => void
-  reject: (error: SturdyError) => void
+  reject: (error: unknown) => void
 }
 
 export type Sync = (fd: number, done: (error: Error | null) => void) => void
@@ -32,6 +33,8 @@ export class GroupSync {
   #closed = false
   #waiters: Waiter[] = []
   #broken: SturdyError | undefined
+  /** Some of the -wal may not be on disk, and no sync would say so: one failed, here or in the process before. */
+  #doubtful: boolean
   syncs = 0
 
   /** Call when the connection has committed at least once: then the -wal exists and nobody can delete it. */
@@ -53,6 +56,8 @@ export class GroupSync {
     connection.transact("open the -wal", () => {}, limit.record_busy_ms_max)
     // Locks are never on the -wal: opening and closing it is harmless, unlike the main and the -shm file.
     this.#fd = openWal(this.#wal)
+    // Not emptied by a close that went well.
+    this.#doubtful = this.walBytes() > 0
   }
 
   /** Call right after COMMIT returned. */
@@ -65,12 +70,33 @@ export class GroupSync {
     return fstatSync(this.#fd).size
   }
 
+  /** Call when SQLite could not sync: what it then calls written may not be. */
+  doubt(): void {
+    this.#doubtful = true
+  }
+
+  /**
+   * Before a checkpoint: after a sync that failed the next one succeeds without the frames that the first one lost; SQLite
+   * would overwrite the main file by frames that no recovery finds, and a power loss in the middle would leave neither.
+   * False if they cannot be written again: then there must be no checkpoint now.
+   */
+  repair(): boolean {
+    try {
+      this.#writeAgain()
+      return true
+    } catch {
+      // The disk, or a lock held elsewhere: tried again before the next.
+      return false
+    }
+  }
+
   /**
    * Resolves when every op recorded before the call survives power loss.
    *
    * @throws SturdyError `sync_failed`, `indeterminate`: the kernel reports a write error once and then calls the pages
    *   clean, so nothing is ever tried again on this descriptor (Rebello et al., ATC'20). `database_moved` while the file
-   *   is not in its place: what was synced is nobody's.
+   *   is not in its place: what was synced is nobody's. `busy`, `storage_fault`: what an earlier process left could not
+   *   be written again; asked once more, it is tried once more.
    */
   durable(): Promise<void> {
     if (this.#broken) return Promise.reject(this.#broken)
@@ -94,15 +120,31 @@ export class GroupSync {
     if (this.#closed) return
     this.#closed = true
     await Promise.allSettled(this.#waiters.map(({ promise }) => promise))
+    // SQLite copies the -wal back when the last one closes, whatever we think of it.
+    this.repair()
     close(this.#fd)
   }
 
+  #writeAgain(): void {
+    if (!this.#doubtful) return
+    this.connection.transact("write the -wal again", () => writeAgain(this.#fd, this.#wal))
+    this.#doubtful = false
+  }
+
   #run(): void {
+    try {
+      this.#writeAgain()
+    } catch (error) {
+      return this.#refuse(error)
+    }
     // Read before the call: frames committed while it runs belong to the next sync.
     const upto = this.#recorded
     this.syncs += 1
     this.sync(this.#fd, (error) => {
-      if (error) return this.#fail(error)
+      if (error) {
+        this.#doubtful = true
+        return this.#fail(error)
+      }
       if (this.connection.moved()) return this.#moved()
       const replaced = this.#replaced()
       if (replaced) return this.#fail(replaced)
@@ -129,8 +171,12 @@ export class GroupSync {
 
   /** It may be put back, and nothing is known to be lost then: the next who asks is answered by a sync of its own. */
   #moved(): void {
+    this.#refuse(this.#movedError())
+  }
+
+  /** Not for good. */
+  #refuse(error: unknown): void {
     this.#running = false
-    const error = this.#movedError()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 

@@ -7,11 +7,12 @@ import { busy } from "./busy.ts"
 import { gap } from "./gap.ts"
 import { million } from "./million.ts"
 import type { Section, SectionResult } from "./section.ts"
+import { syscall } from "./syscall.ts"
 import { takeover } from "./takeover.ts"
 import { torture } from "./torture.ts"
 
 // Times first: they are of a machine that has not been heated by the torture.
-const sections: readonly Section[] = [takeover, gap, busy, million, torture]
+const sections: readonly Section[] = [takeover, gap, busy, million, torture, syscall]
 
 const { values } = parseArgs({
   options: {

@@ -8,10 +8,19 @@
  * synced may be missing, unlinked ones may be back, -shm is gone. A truncation that shrinks is one step of a file
  * system's journal: it happened whole or not at all, and what was written after it is not there without it. The outcome is written to PL_OUT; exit status 66.
  *
+ * Bun's own fs makes raw system calls, which go past this library: who writes by it says so afterwards by unlinking
+ * <file>.written, which is there for nobody, and the file counts as written whole.
+ *
  * PL_OTHER=1: fdatasync syncs nothing, as if it were called on another file. A control that must lose.
+ *
+ * PL_EIO=n: the n-th sync of a file fails with EIO, and the writes that it should have taken to the disk never get there
+ * unless they are made again: the kernel calls such pages clean, so that the next sync succeeds (Rebello et al., ATC'20). Each other
+ * descriptor that had the file open reports the error once too (errseq_t). PL_SWALLOW=1: fdatasync does not report it, a
+ * control that must lose.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -23,6 +32,7 @@
 #include <unistd.h>
 
 #define SECTOR 512
+#define FDS_MAX 1024
 
 typedef struct op { struct op *next; uint64_t seq; off_t at; size_t length; int truncate; unsigned char *data; } op;
 typedef struct { unsigned char *bytes; size_t size, room; } image;
@@ -35,12 +45,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static file *files;
 static uint64_t events, cut_at, next_seq = 1, rng;
 static const char *dir, *out;
-static int other, ready;
+static int other, swallow, ready;
+static uint64_t syncs, eio_at;
+/* Inode whose failed sync this descriptor has yet to report. */
+static ino_t owed[FDS_MAX];
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_ftruncate)(int, off_t);
 static int (*real_unlink)(const char *);
+static int (*real_close)(int);
 
 static uint64_t draw(void) {
   uint64_t z = (rng += 0x9e3779b97f4a7c15ull);
@@ -54,12 +68,15 @@ __attribute__((constructor)) static void start(void) {
   real_write = dlsym(RTLD_NEXT, "write");
   real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
   real_unlink = dlsym(RTLD_NEXT, "unlink");
+  real_close = dlsym(RTLD_NEXT, "close");
   dir = getenv("PL_DIR");
   out = getenv("PL_OUT");
   if (!dir || !out) return;
   cut_at = strtoull(getenv("PL_CUT") ? getenv("PL_CUT") : "0", 0, 10);
   rng = strtoull(getenv("PL_SEED") ? getenv("PL_SEED") : "1", 0, 10);
   other = getenv("PL_OTHER") != 0;
+  swallow = getenv("PL_SWALLOW") != 0;
+  eio_at = strtoull(getenv("PL_EIO") ? getenv("PL_EIO") : "0", 0, 10);
   ready = 1;
 }
 
@@ -218,9 +235,27 @@ static int truncated(int fd, off_t size) {
 int ftruncate64(int fd, off_t size) { return truncated(fd, size); }
 int ftruncate(int fd, off_t size) { return truncated(fd, size); }
 
+/* Under the lock. Found by its path: a descriptor of our own would drop nobody's locks on a -wal, and is closed at once. */
+static void written_past(const char *path, size_t length) {
+  char name[1024];
+  snprintf(name, sizeof name, "%.*s", (int)length, path);
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  file *f = fd < 0 ? 0 : find(fd);
+  if (f && !fstat(fd, &st)) {
+    unsigned char *bytes = malloc(st.st_size ? st.st_size : 1);
+    ssize_t n = pread(fd, bytes, st.st_size, 0);
+    if (n > 0) { note(f, 0, bytes, n, 0); event(); }
+    free(bytes);
+  }
+  if (fd >= 0) real_close(fd);
+}
+
 int unlink(const char *path) {
   size_t prefix = ready ? strlen(dir) : 0;
+  size_t length = strlen(path), ending = strlen(".written");
   pthread_mutex_lock(&lock);
+  if (ready && length > ending && !strcmp(path + length - ending, ".written")) written_past(path, length - ending);
   int failed = real_unlink(path);
   if (ready && !failed && !strncmp(path, dir, prefix) && path[prefix] == '/') {
     for (file *f = files; f; f = f->next)
@@ -229,6 +264,23 @@ int unlink(const char *path) {
   }
   pthread_mutex_unlock(&lock);
   return failed;
+}
+
+int close(int fd) {
+  if (fd >= 0 && fd < FDS_MAX) owed[fd] = 0;
+  return real_close(fd);
+}
+
+/* Under the lock. True if this sync fails, or has the failure of another descriptor's to report. */
+static int fails(int fd) {
+  struct stat st, found;
+  int reports = fd >= 0 && fd < FDS_MAX && owed[fd] && !fstat(fd, &st) && st.st_ino == owed[fd];
+  if (fd >= 0 && fd < FDS_MAX) owed[fd] = 0;
+  if (++syncs != eio_at) return reports;
+  if (fstat(fd, &st)) return 1;
+  for (int i = 0; i < FDS_MAX; i++)
+    if (i != fd && !fstat(i, &found) && found.st_dev == st.st_dev && found.st_ino == st.st_ino) owed[i] = st.st_ino;
+  return 1;
 }
 
 static int synced(int fd, int effective) {
@@ -246,7 +298,13 @@ static int synced(int fd, int effective) {
   }
   file *f = find(fd);
   uint64_t upto = next_seq;
-  if (f) event();
+  int failed = 0, here = 0;
+  if (f) {
+    event();
+    uint64_t before = syncs;
+    failed = fails(fd);
+    here = before + 1 == eio_at;
+  }
   useconds_t pause = f ? draw() % 1500 : 0;
   pthread_mutex_unlock(&lock);
   if (pause) usleep(pause);
@@ -254,7 +312,8 @@ static int synced(int fd, int effective) {
   if (f && effective) {
     while (f->first && f->first->seq < upto) {
       op *o = f->first;
-      apply(&f->durable, o);
+      /* Sizes are the journal's business, and it did not fail. */
+      if (!here || o->truncate) apply(&f->durable, o);
       f->first = o->next;
       if (!f->first) f->last = &f->first;
       free(o->data);
@@ -263,8 +322,13 @@ static int synced(int fd, int effective) {
   }
   if (f) event();
   pthread_mutex_unlock(&lock);
-  return 0;
+  if (failed) errno = EIO;
+  return failed ? -1 : 0;
 }
 
 int fsync(int fd) { return synced(fd, 1); }
-int fdatasync(int fd) { return synced(fd, !other); }
+
+int fdatasync(int fd) {
+  int failed = synced(fd, !other);
+  return swallow ? 0 : failed;
+}
