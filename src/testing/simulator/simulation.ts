@@ -79,7 +79,7 @@ export class Simulation {
     const dice = new Dice(seed)
     const rule = rules.get(does)!
     const client = dice.pick(this.world.clients)
-    if (client.stopped || this.#isClosing(client)) return
+    if (client.stopped || this.isClosing(client)) return
     try {
       if (client.killed) return this.#restart(client)
       const did = await rule.strike(this, client, dice)
@@ -180,7 +180,7 @@ export class Simulation {
       client.go()
       client.spare()
     }
-    while (world.clients.some((client) => this.#isClosing(client))) await this.pass(limit.close_flush_ms)
+    while (world.clients.some((client) => this.isClosing(client))) await this.pass(limit.close_flush_ms)
     for (const client of world.clients) if (client.killed) this.#restart(client)
   }
 }

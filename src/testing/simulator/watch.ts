@@ -78,9 +78,8 @@ export class Watch {
   /** I5: a cursor goes back only in a reported server_reset. */
   #checkCursors(): void {
     for (const file of this.sim.world.files)
-      for (const stream of file.streams) {
-        const { cursor, reset_count } = file.row(stream)!
-        const key = `${stream} of ${file.name}`
+      for (const { name, cursor, reset_count } of file.streamRows) {
+        const key = `${name} of ${file.name}`
         const before = this.#cursors.get(key)
         if (before && before.restores === file.restores && before.resets === reset_count && cursor < before.cursor)
           this.#wrong.push(`I5 the cursor of ${key} went from ${before.cursor} back to ${cursor}`)
