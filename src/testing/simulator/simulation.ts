@@ -126,7 +126,7 @@ export class Simulation {
   }
 
   /** A close that its process did not live to see ends never. */
-  #isClosing(client: Client): boolean {
+  isClosing(client: Client): boolean {
     return this.#closing.has(client) && !client.killed
   }
 
