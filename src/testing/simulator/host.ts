@@ -56,10 +56,14 @@ export class Host {
 
   /** Says how it went. @throws Killed, or what is no refusal */
   record(name: string, stream: string, input: RecordInput, isAgain = false): string {
+    const { file } = this.client
+    const before = file.opCount
     try {
       this.#record(name, stream, input, isAgain)
       return ""
     } catch (error) {
+      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
+        this.lies.push(`I7 ${name} was refused with ${error.code}, and is there`)
       if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
       if (!isRefusal(error)) throw error
       return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`

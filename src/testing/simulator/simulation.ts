@@ -77,7 +77,8 @@ export class Simulation {
   async step({ after_ms, does, seed }: Step): Promise<void> {
     await this.pass(after_ms)
     const dice = new Dice(seed)
-    const rule = rules.get(does)!
+    const rule = rules.get(does)
+    if (!rule) throw new TypeError(`a plan names the step ${does}: there is none of that name`)
     const client = dice.pick(this.world.clients)
     if (client.stopped || this.isClosing(client)) return
     try {

@@ -253,12 +253,12 @@ export class Client {
   /** A second machine goes on with a copy of the file. */
   copy(name: string): Client {
     this.file.hasTwin = true
-    return this.world.join(name, this.world.file(name, this.backup()), this.ref)
+    return this.world.join(name, this.world.file(name, this.backup()), this.ref, this.options)
   }
 
   /** A second process on the same file. */
   sibling(name: string): Client {
-    return this.world.join(name, this.file, this.ref)
+    return this.world.join(name, this.file, this.ref, this.options)
   }
 
   async close(): Promise<void> {

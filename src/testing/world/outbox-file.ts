@@ -105,6 +105,16 @@ export class OutboxFile implements Disk {
     return this.#rows.rows
   }
 
+  get opCount(): number {
+    return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
+  }
+
+  isSettled(batch_id: string): boolean {
+    return (
+      this.rowsOf("select 1 from sturdy_batch where batch_id = ? and time_settled is not null", batch_id).length > 0
+    )
+  }
+
   backup(): Backup {
     const recorded = new Map([...this.#recorded].map(([stream, ops]) => [stream, [...ops]]))
     return { rows: this.db.rows, recorded }
