@@ -38,7 +38,11 @@ export class ManualClock implements Clock {
    * @throws Error if timers are set for the same instant again and again: under a real clock that is a busy loop.
    */
   turn(ms: number): void {
-    const until = this.#monotonic + ms
+    this.turnTo(this.#monotonic + ms)
+  }
+
+  /** The same, up to a time of the monotonic clock: the sum of a difference may fall short of it by a rounding. */
+  turnTo(until: number): void {
     let instant = this.#monotonic
     let fired = 0
     for (;;) {

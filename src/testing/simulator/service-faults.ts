@@ -77,6 +77,7 @@ export const serviceFaults = [
       const isKnown = files.every((file) => file.streamRows.every(({ service_id }) => service_id !== null))
       if (!isKnown || sim.backups.size > 0) return
       const ms = dice.ms(10, 120_000)
+      sim.misled = true
       await server.swap()
       sim.later(ms, () => server.back())
       return `for ${ms} ms`

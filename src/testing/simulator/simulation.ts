@@ -24,6 +24,8 @@ export class Simulation {
   readonly offline = new Map<Client, number>()
   /** A restore or a rollback may have undone a removal. */
   forgotten = false
+  /** Another service may have said that the share is removed, or unknown: refusals do not say whose they are. */
+  misled = false
   /** Of the app's payload, as the clients record it. */
   clientVersion = 1
   /** So many ops were named. */
@@ -105,9 +107,9 @@ export class Simulation {
       watch.check()
       const next = clock.nextAt
       if (next === undefined || next > end) break
-      clock.turn(next - clock.monotonic())
+      clock.turnTo(next)
     }
-    clock.turn(Math.max(0, end - clock.monotonic()))
+    clock.turnTo(Math.max(end, clock.monotonic()))
   }
 
   /** A host that ends in order; it is started again like one that was killed. */

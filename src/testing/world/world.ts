@@ -165,7 +165,7 @@ export class World {
       const next = this.clock.nextAt
       if (next === undefined || next > end)
         throw new Error(`did not happen within ${limit_ms} ms: ${what}\n${this.trace.join("\n")}`)
-      this.clock.turn(next - this.clock.monotonic())
+      this.clock.turnTo(next)
     }
   }
 
