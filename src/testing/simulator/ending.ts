@@ -112,12 +112,20 @@ async function mend(sim: Simulation): Promise<void> {
   for (let round = 0; ; round++) {
     const dead = deadIn(sim)
     if (dead.length === 0) return
+    // What it depended on is gone with the file, or forgotten at the service: it can only be given up.
+    if (round > 5 && sim.forgotten)
+      for (const [client, stream] of dead) for (const name of client.undecided(stream)) tryDiscard(client, name, stream)
     if (round > 20) watch.fail(`stays dead: ${dead.map(([client, stream]) => `${stream} of ${client.name}`)}`)
     for (const [client, stream] of dead)
       for (const name of client.undecided(stream))
         if (client.undecided(stream).includes(name)) sim.host(client).retry(name, stream)
     await settle(sim)
   }
+}
+
+/** It may have gone along with another one. */
+function tryDiscard(client: Client, name: string, stream: string): void {
+  if (client.undecided(stream).includes(name)) client.discard(name, stream)
 }
 
 function deadIn(sim: Simulation): [Client, string][] {

@@ -74,7 +74,7 @@ export const serviceFaults = [
     async strike(sim, _client, dice) {
       const { server, files } = sim.world
       // Who was never answered by ours could not know that it is another.
-      const isKnown = files.every((file) => file.streamRows.every(({ service_id }) => service_id !== null))
+      const isKnown = files.every((file) => sim.streams.every((stream) => file.row(stream)?.service_id))
       if (!isKnown || sim.backups.size > 0) return
       const ms = dice.ms(10, 120_000)
       sim.misled = true
