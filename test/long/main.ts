@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util"
 import { busy } from "./busy.ts"
+import { crash } from "./crash.ts"
 import { gap } from "./gap.ts"
 import { million } from "./million.ts"
 import type { Section, SectionResult } from "./section.ts"
@@ -12,7 +13,7 @@ import { takeover } from "./takeover.ts"
 import { torture } from "./torture.ts"
 
 // Times first: they are of a machine that has not been heated by the torture.
-const sections: readonly Section[] = [takeover, gap, busy, million, torture, syscall]
+const sections: readonly Section[] = [takeover, gap, busy, million, torture, crash, syscall]
 
 const { values } = parseArgs({
   options: {
