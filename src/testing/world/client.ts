@@ -8,7 +8,7 @@ import type { StreamRow, SturdyRef } from "../../store/stream.ts"
 import type { Stream } from "../../stream.ts"
 import { handleOf, Killed } from "./disk.ts"
 import { Life } from "./life.ts"
-import { statesIn } from "./op-state.ts"
+import { standsOf, statesIn } from "./op-state.ts"
 import type { Fate } from "./network.ts"
 import type { Backup, OpState, OutboxFile } from "./outbox-file.ts"
 import type { World } from "./world.ts"
@@ -115,10 +115,6 @@ export class Client {
     this.file.recorded().splice(0, Infinity, ...ops)
   }
 
-  get hasTwin(): boolean {
-    return this.file.hasTwin
-  }
-
   id(name: string): string {
     const known = this.file.recordedAnywhere.findLast((op_id) => this.world.name(op_id) === name)
     // A process that died while it retried did not hear the names: then an op is called by its id.
@@ -177,13 +173,10 @@ export class Client {
       })
   }
 
-  /** What the file says was recorded for dead letters: a process that died while it retried did not hear of it. */
+  /** A process that died while it retried did not hear what was recorded for its dead letters. */
   learnRetries(): void {
-    const sql =
-      "select op_id, retried_op_id from sturdy_dead_letter where retried_op_id is not null order by retried_op_id"
-    for (const [dead, retried] of this.file.rowsOf(sql)) {
-      const op_id = ulidFromBytes(retried as Uint8Array)
-      this.note(op_id, `${this.world.name(ulidFromBytes(dead as Uint8Array))}'`, "s", true)
+    for (const [dead, op_id] of this.file.retries) {
+      this.note(op_id, `${this.world.name(dead)}'`, "s", true)
       this.file.retried.add(op_id)
     }
   }
@@ -283,11 +276,7 @@ export class Client {
 
   /** E.g. `applied 1 2, dead 3, block share_removed`. */
   get stands(): string {
-    const states = statesIn(this.file)
-    const byState = Map.groupBy(this.recorded, (op_id) => states.get(op_id)?.join("+") ?? "pruned")
-    const parts = [...byState].map(([state, ids]) => `${state} ${ids.map((id) => this.world.name(id)).join(" ")}`)
-    const { block } = this.row
-    return [...parts, ...(block ? [`block ${block}`] : [])].join(", ")
+    return standsOf(this.file, (op_id) => this.world.name(op_id))
   }
 
   /** An op is called by this name, and was recorded here. */

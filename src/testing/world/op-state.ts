@@ -43,3 +43,12 @@ export function viewedStates(file: OutboxFile): Map<string, OpState[]> {
   const grouped = Map.groupBy(rows, ([op_id]) => op_id)
   return new Map([...grouped].map(([op_id, found]) => [op_id, found.map(([, state]) => viewWords[state]!)]))
 }
+
+/** E.g. `applied 1 2, dead 3, block share_removed`, of the stream `s`. */
+export function standsOf(file: OutboxFile, nameOf: (op_id: string) => string): string {
+  const states = statesIn(file)
+  const byState = Map.groupBy(file.recorded(), (op_id) => states.get(op_id)?.join("+") ?? "pruned")
+  const parts = [...byState].map(([state, ids]) => `${state} ${ids.map(nameOf).join(" ")}`)
+  const block = file.row("s")?.block
+  return [...parts, ...(block ? [`block ${block}`] : [])].join(", ")
+}

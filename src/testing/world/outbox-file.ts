@@ -105,6 +105,12 @@ export class OutboxFile implements Disk {
     return this.#rows.rows
   }
 
+  /** Dead letters that were retried, each with the op that was recorded for it. */
+  get retries(): [dead: string, op_id: string][] {
+    const sql = "select op_id, retried_op_id from sturdy_dead_letter where retried_op_id is not null"
+    return this.rowsOf(sql).map((row) => [ulidFromBytes(row[0] as Uint8Array), ulidFromBytes(row[1] as Uint8Array)])
+  }
+
   get opCount(): number {
     return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
   }
