@@ -40,6 +40,7 @@ export const row: StreamRow = {
   retained_bytes: 0,
   attempts: 0,
   next_attempt_at: null,
+  retry_after_at: null,
   last_error: null,
   block: null,
   block_message: null,

@@ -283,6 +283,7 @@ describe("the settlement", () => {
     expect(settlementOf(verdict(retry), { ...row, attempts: 4 }, 1_000, 9_000).patch).toEqual({
       attempts: 5,
       next_attempt_at: 9_000,
+      retry_after_at: null,
       last_error: "refused",
     })
   })
@@ -293,10 +294,11 @@ describe("the settlement", () => {
   })
 
   test("of what went through forgets what failed before", () => {
-    const before = { ...row, attempts: 4, next_attempt_at: 5, last_error: "refused" }
+    const before = { ...row, attempts: 4, next_attempt_at: 5, retry_after_at: 5, last_error: "refused" }
     expect(settlementOf(verdict({ go: "on" }), before, 1_000, undefined).patch).toEqual({
       attempts: 0,
       next_attempt_at: null,
+      retry_after_at: null,
       last_error: null,
     })
   })

@@ -95,8 +95,6 @@ export class Watch {
     else if (name === "blocked") this.count(`blocked ${event.reason}`)
     else if (name === "rejected") this.count(`rejected ${event.code}`)
     else this.count(`event ${name}`)
-    // A person who lifts a block asks at once, whatever a probe was told.
-    if (name === "unblocked") this.#notBefore.clear()
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
     if ("message" in event && world.secrets.some((secret) => event.message.includes(secret)))
