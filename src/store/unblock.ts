@@ -12,9 +12,9 @@ export interface Unblocking {
 }
 
 /**
- * Lifts the block in one transaction: the next attempt is due at once, but at the same service not before the time that
- * it asked for (a Retry-After): another one did not ask. After `server_reset` the stream goes on without what the service lost: nothing is
- * taken for settled there any more. Returns the reason of the block; undefined if there was none.
+ * Lifts the block in one transaction: the next attempt is due at once, at the same service not before the time that it
+ * asked for. After `server_reset` the stream goes on without what the service lost: nothing is taken for settled there
+ * any more. Returns the reason of the block; undefined if there was none.
  */
 export function unblock(
   connection: Connection,
@@ -28,6 +28,7 @@ export function unblock(
     const { db, seams } = connection
     const now = seams.clock.now()
     const isOther = change.service !== undefined && change.service !== service
+    // Another service asked for nothing.
     if (isOther) db.query("update sturdy_stream set retry_after_at = null where stream_id = ?").run(stream_id)
     // A stream without a block goes on with its backoff at the same service.
     if (block !== null || isOther)

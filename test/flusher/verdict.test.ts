@@ -288,6 +288,24 @@ describe("the settlement", () => {
     })
   })
 
+  test.each<[string, Verdict["next"]]>([
+    [
+      "a failed attempt",
+      { go: "retry", fault: { code: "http_503", message: "no", outcome: "unknown", retry_after_ms: 7 } },
+    ],
+    ["what blocks", { go: "block", block: { reason: "unsupported", message: "no" }, retry_after_ms: 7 }],
+    [
+      "a probe that failed",
+      {
+        go: "block",
+        block: { reason: "unsupported", message: "no" },
+        fault: { code: "busy", message: "no", outcome: "refused", retry_after_ms: 7 },
+      },
+    ],
+  ])("of %s says until when it was asked for silence", (_, next) => {
+    expect(settlementOf(verdict(next), row, 1_000, 9_000).patch.retry_after_at).toBe(1_007)
+  })
+
   test("of progress begins to count again", () => {
     const { acked } = verdictOf({})
     expect(settlementOf(verdict(retry, { acked }), { ...row, attempts: 4 }, 1_000, 9_000).patch.attempts).toBe(1)
