@@ -7,7 +7,7 @@ import type { Outbox } from "../../src/outbox.ts"
 import type { Stream } from "../../src/stream.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { errorOf } from "../sturdy-error.ts"
-import { by, type Box, fail, type Fate, fixedRandom, heardBlocks, openBox, record, status } from "./box.ts"
+import { by, type Box, fail, fixedRandom, heardBlocks, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 const hour = 3_600_000
@@ -300,29 +300,6 @@ test("a probe honours a Retry-After that is longer than its own delay", async ()
   expect(box.effects).toEqual(["1"])
 })
 
-test.each([403, 404, 302])("a probe honours the Retry-After of the %d that blocks", async (code) => {
-  await using box = await openBox(early)
-  const outbox = box.open()
-  box.fates.push(status(code, "1800"))
-  record(box.stream(outbox), "1")
-  await box.turn(1_795_000, 5_000)
-  expect(box.sent).toHaveLength(1)
-  await box.turn(10_000, 1_000)
-  expect(box.effects).toEqual(["1"])
-})
-
-test("a probe honours the Retry-After of the answer by which the one unit was found", async () => {
-  await using box = await openBox(early)
-  const outbox = box.open()
-  // Too large as a POST, as a batch alone, and as a unit: each is waited for.
-  box.fates.push(status(413, "1800"))
-  record(box.stream(outbox), "1")
-  await box.turn(1_795_000, 5_000)
-  expect([box.row().block, box.sent.length]).toEqual(["too_large", 1])
-  await box.turn(10_000, 1_000)
-  expect(box.effects).toEqual(["1"])
-})
-
 test("of two processes one probes", async () => {
   await using box = await openBox(early)
   const first = box.open()
@@ -426,84 +403,6 @@ describe("unblock", () => {
     expect(error.code).toBe("invalid_argument")
     expect(error.message).not.toMatch(/short|p4ss/)
     expect(it.box.row().block).toBe("share_unknown")
-  })
-
-  test.each<[string, Fate]>([
-    ["Retry-After", status(503, "300")],
-    ["retry_after_ms of busy", by(new Fake({ refuse: [{ refused: "busy", retry_after_ms: 300_000 }] }))],
-  ])("does not forget the %s that a probe was told, and then waits for nothing more", async (_, told) => {
-    await using box = await openBox(early)
-    const first = box.open()
-    const stream = box.stream(first)
-    box.fates.push(status(404), told)
-    record(stream, "1")
-    await box.turn(62_000, 1_000)
-    const due_at = box.sent[1]!.at + 300_000
-    expect(stream.unblock()).toBeTrue()
-    expect(box.row()).toMatchObject({ block: null, attempts: 0, last_error: null })
-    await box.turn(100_000, 5_000)
-    stream.unblock()
-    await box.turn(100_000, 5_000)
-    await box.close(first)
-    const second = box.open()
-    await box.turn(90_000, 5_000)
-    expect(box.sent).toHaveLength(2)
-    await box.run(second.flush())
-    expect(box.sent[2]!.at - due_at).toBeWithin(0, 1_000)
-    expect(box.effects).toEqual(["1"])
-  })
-
-  test("goes at once if the last probe asked for nothing", async () => {
-    await using box = await openBox(early)
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    box.fates.push(status(404), status(503))
-    record(stream, "1")
-    await box.turn(62_000, 1_000)
-    stream.unblock()
-    await box.turn(100)
-    expect(box.effects).toEqual(["1"])
-  })
-
-  test("to another service goes at once: it was not asked, and what the first one asked for is forgotten", async () => {
-    await using box = await openBox(early)
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    box.fates.push(status(404), status(503, "1800"))
-    record(stream, "1")
-    await box.turn(62_000, 1_000)
-    stream.unblock({ service: "http://moved.example/rpc/share" })
-    expect(box.row()).toMatchObject({ next_attempt_at: null, retry_after_at: null })
-    await box.turn(100)
-    expect([box.sent.at(-1)!.host, box.effects]).toEqual(["moved.example", ["1"]])
-  })
-
-  test("while a probe is out that is told a Retry-After: it is waited for", async () => {
-    await using box = await openBox(early)
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    box.fates.push(status(404), async (deliver, request) => {
-      stream.unblock()
-      return status(503, "300")(deliver, request)
-    })
-    record(stream, "1")
-    await box.turn(62_000, 1_000)
-    await box.run(outbox.flush())
-    expect(box.sent[2]!.at - box.sent[1]!.at).toBeWithin(300_000, 302_000)
-    expect(box.effects).toEqual(["1"])
-  })
-
-  test("to another service while a probe of the first is out does not wait for what that one asks for", async () => {
-    await using box = await openBox(early)
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    box.fates.push(status(404), async (deliver, request) => {
-      stream.unblock({ service: "http://moved.example/rpc/share" })
-      return status(503, "300")(deliver, request)
-    })
-    record(stream, "1")
-    await box.turn(62_000, 1_000)
-    expect(box.effects).toEqual(["1"])
   })
 
   test("of a closed stream is refused", async () => {

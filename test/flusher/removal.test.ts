@@ -84,44 +84,6 @@ test("a removal does not wait for the next probe of the block that it lifts, wha
   expect(box.sent.slice(2).map((post) => post.calls.includes("removeShare"))).toEqual([true])
 })
 
-test("a removal of a blocked stream waits for the Retry-After that a probe was told, also in the next process", async () => {
-  await using box = await openBox({ ...created, random: fixedRandom(0) })
-  const first = box.open()
-  box.fates.push(status(403), status(503, "300"))
-  record(box.stream(first), "1")
-  await box.turn(62_000, 1_000)
-  const due_at = box.sent[1]!.at + 300_000
-  box.stream(first).remove()
-  await box.turn(200_000, 5_000)
-  await box.close(first)
-  const second = box.open()
-  await box.turn(90_000, 5_000)
-  expect(box.sent).toHaveLength(2)
-  await box.run(second.flush())
-  expect(box.sent.slice(2).map((post) => post.calls.includes("removeShare"))).toEqual([true])
-  expect(box.sent[2]!.at - due_at).toBeWithin(0, 1_000)
-})
-
-test("a removal recorded while a probe is out waits for the Retry-After of its answer", async () => {
-  await using box = await openBox({ ...created, random: fixedRandom(0) })
-  const outbox = box.open()
-  const stream = box.stream(outbox)
-  const held = hold()
-  box.fates.push(status(403), async (deliver, request) => {
-    await held.fate(deliver, request)
-    return status(503, "300")(deliver, request)
-  })
-  record(stream, "1")
-  await box.turn(62_000, 1_000)
-  await held.arrived
-  stream.remove()
-  const told_at = box.clock.monotonic()
-  held.release()
-  await box.run(outbox.flush())
-  expect(box.sent[2]!.at - told_at).toBeWithin(300_000, 301_000)
-  expect(box.sent.map((post) => post.calls.includes("removeShare"))).toEqual([false, false, true])
-})
-
 test("a batch frozen before the removal is not sent after it", async () => {
   await using box = await openBox({ ...created, random: fixedRandom(0.5) })
   const outbox = box.open()

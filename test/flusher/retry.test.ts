@@ -185,25 +185,6 @@ test("a wall clock set back after an HTTP error that asked for nothing costs no 
   expect(box.effects).toEqual(["1"])
 })
 
-test("a refusal that asks for silence is not answered at once, whatever it refuses", async () => {
-  await using box = await openBox(half)
-  const outbox = box.open()
-  const refusal = { refused: "stale_epoch", message: "raised", retry_after_ms: 20_000 }
-  box.fates.push(by(new Fake({ refuse: [refusal], service_id: box.service.service_id })))
-  record(box.stream(outbox), "1")
-  await box.run(outbox.flush())
-  expect(waits(box)).toEqual([20_000])
-})
-
-test("413 with Retry-After: the smaller batch is not sent before it", async () => {
-  await using box = await openBox(half)
-  const outbox = box.open()
-  box.fates.push(status(413, "20"))
-  record(box.stream(outbox), "1 2")
-  await box.run(outbox.flush())
-  expect(waits(box)[0]).toBe(20_000)
-})
-
 test("a failure is told: the code, how often, and when the next attempt is due", async () => {
   await using box = await openBox(half)
   const outbox = box.open()
