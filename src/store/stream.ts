@@ -98,8 +98,8 @@ export function askedUntil({
 }
 
 /**
- * The same as SQL, with the retry state: the next attempt is due at `?2`, which is now (wall clock, ms), or when what was
- * asked for is over, by the rule of `askedUntil`: that was not asked of the block.
+ * The same as SQL for the stream `?1`, with the retry state: the next attempt is due at once, or when what was asked for
+ * is over, by the rule of `askedUntil`; that outlives the block. `?2` is now (wall clock, ms).
  */
 export const clearBlockSql = `block = null, block_message = null, time_blocked = null, attempts = 0, last_error = null,
   next_attempt_at = case when retry_after_at > ?2 and retry_after_at <= next_attempt_at then retry_after_at end`
