@@ -117,7 +117,7 @@ export const flusherBugs: readonly PlantedBug[] = [
   },
   {
     patch: "removal-waits-for-a-probe",
-    wrong: "a removal waits for the next probe of the block that it lifts, up to a minute or an hour",
+    wrong: "a removal waits for the next probe of the block that it lifts, up to the longest backoff",
     caughtBy: byTest(
       "flusher/removal",
       "a removal does not wait for the next probe of the block that it lifts, whatever the last one met",
