@@ -1,4 +1,5 @@
 /** The failure kit: what Sturdy attacks itself with, for programs that link it and for servers that speak its contract. */
+export * from "./conformance/index.ts"
 export { exploreCrashes, type Explored, type ExploreOptions } from "./crash/explore.ts"
 export { crashScenarios, type CrashScenario, type Stage } from "./crash/scenario.ts"
 export * from "./fault-proxy/index.ts"

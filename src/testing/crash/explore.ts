@@ -17,8 +17,8 @@ export interface ExploreOptions {
 
 export interface Explored {
   scenario: string
-  /** Names of crash points. */
-  points: number
+  /** Of crash points: the step, and which side of its commit, or of a POST. */
+  names: string[]
   /** Passages of a point in an undisturbed life, each tried. */
   hits: number
   lives: number
@@ -63,10 +63,10 @@ async function explore(scenario: CrashScenario, depth: 1 | 2, every: number): Pr
     const { points } = await die([at])
     if (depth === 2) for (let next = 1; next <= points.length - at; next += every) await die([at, next])
   }
-  const names = new Set([...calm.points, ...calm.serverPoints])
+  const names = [...new Set([...calm.points, ...calm.serverPoints])]
   return {
     scenario: scenario.name,
-    points: names.size,
+    names,
     hits: calm.points.length + calm.serverPoints.length,
     lives,
     violations,

@@ -40,7 +40,7 @@ export function isRefusal(error: unknown): error is SturdyError {
 }
 
 /** Nothing was written, or nobody knows: the same captureId may be told again. */
-function isAgain(error: unknown): boolean {
+function mayRepeat(error: unknown): boolean {
   return error instanceof Killed || (error instanceof SturdyError && (error.retriable || error.indeterminate))
 }
 
@@ -55,12 +55,16 @@ export class Host {
   constructor(readonly client: Client) {}
 
   /** Says how it went. @throws Killed, or what is no refusal */
-  record(name: string, stream: string, input: RecordInput): string {
+  record(name: string, stream: string, input: RecordInput, isAgain = false): string {
+    const { file } = this.client
+    const before = file.opCount
     try {
-      this.#record(name, stream, input)
+      this.#record(name, stream, input, isAgain)
       return ""
     } catch (error) {
-      if (input.captureId !== undefined && isAgain(error)) this.#owed.push({ name, stream, input })
+      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
+        this.lies.push(`I7 ${name} was refused with ${error.code}, and is there`)
+      if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
       if (!isRefusal(error)) throw error
       return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`
     }
@@ -71,7 +75,7 @@ export class Host {
     const owed = this.#owed
     if (owed.length === 0) return
     this.#owed = []
-    return owed.map(({ name, stream, input }) => `${name}${this.record(name, stream, input)}`).join(" ")
+    return owed.map(({ name, stream, input }) => `${name}${this.record(name, stream, input, true)}`).join(" ")
   }
 
   /** Its dependency comes first; if that was given up, so is this one. */
@@ -93,10 +97,10 @@ export class Host {
     return dice.pick(this.#held.filter((held) => held.stream === stream && held.life === lives))
   }
 
-  #record(name: string, stream: string, input: RecordInput): void {
+  #record(name: string, stream: string, input: RecordInput, isAgain: boolean): void {
     const { client } = this
     const intent = client.intent(name, { ...input, stream })
-    client.note(client.outbox.opId(intent), name, stream)
+    client.note(client.outbox.opId(intent), name, stream, isAgain)
     this.#held.push({ life: client.lives, name, stream, intent })
     if (input.wantResult) this.#await(name, intent)
   }

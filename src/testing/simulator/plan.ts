@@ -34,8 +34,8 @@ export interface Plan {
   steps: Step[]
 }
 
-const steps_min = 16
-const steps_max = 56
+const steps_min = 10
+const steps_max = 34
 
 /**
  * Faults that go together, for seeds that meet no others: chaos of everything hides what only two of them do together

@@ -77,9 +77,10 @@ export class Simulation {
   async step({ after_ms, does, seed }: Step): Promise<void> {
     await this.pass(after_ms)
     const dice = new Dice(seed)
-    const rule = rules.get(does)!
+    const rule = rules.get(does)
+    if (!rule) throw new TypeError(`a plan names the step ${does}: there is none of that name`)
     const client = dice.pick(this.world.clients)
-    if (client.stopped || this.#isClosing(client)) return
+    if (client.stopped || this.isClosing(client)) return
     try {
       if (client.killed) return this.#restart(client)
       const did = await rule.strike(this, client, dice)
@@ -126,7 +127,7 @@ export class Simulation {
   }
 
   /** A close that its process did not live to see ends never. */
-  #isClosing(client: Client): boolean {
+  isClosing(client: Client): boolean {
     return this.#closing.has(client) && !client.killed
   }
 
@@ -180,7 +181,7 @@ export class Simulation {
       client.go()
       client.spare()
     }
-    while (world.clients.some((client) => this.#isClosing(client))) await this.pass(limit.close_flush_ms)
+    while (world.clients.some((client) => this.isClosing(client))) await this.pass(limit.close_flush_ms)
     for (const client of world.clients) if (client.killed) this.#restart(client)
   }
 }

@@ -5,6 +5,7 @@ import type { TransportRequest } from "../../wire/transport.ts"
 import { TransportFault, type TransportResponse } from "../../wire/transport.ts"
 import type { Ack, AppendBatch, Refusal } from "../../wire/contract.ts"
 import type { Client } from "../world/client.ts"
+import type { OutboxFile } from "../world/outbox-file.ts"
 import type { FaultName } from "./faults.ts"
 import type { Simulation } from "./simulation.ts"
 
@@ -34,6 +35,7 @@ export class Watch {
   readonly #batches = new Map<string, string>()
   readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
   readonly #notBefore = new Map<string, number>()
+  readonly #twins = new Map<OutboxFile, number>()
   readonly #inFlight = new Map<string, number>()
   readonly #wrong: string[] = []
   readonly #remembers: boolean
@@ -78,9 +80,8 @@ export class Watch {
   /** I5: a cursor goes back only in a reported server_reset. */
   #checkCursors(): void {
     for (const file of this.sim.world.files)
-      for (const stream of file.streams) {
-        const { cursor, reset_count } = file.row(stream)!
-        const key = `${stream} of ${file.name}`
+      for (const { name, cursor, reset_count } of file.streamRows) {
+        const key = `${name} of ${file.name}`
         const before = this.#cursors.get(key)
         if (before && before.restores === file.restores && before.resets === reset_count && cursor < before.cursor)
           this.#wrong.push(`I5 the cursor of ${key} went from ${before.cursor} back to ${cursor}`)
@@ -95,12 +96,28 @@ export class Watch {
     else if (name === "blocked") this.count(`blocked ${event.reason}`)
     else if (name === "rejected") this.count(`rejected ${event.code}`)
     else this.count(`event ${name}`)
+    if (name === "acked" && !client.file.isSettled(event.batch_id))
+      this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
+    if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
+      this.#wrong.push(`I3 ${world.name(event.op_id)} came before what it depends on`)
+    if (name === "twin" || name === "resynced") this.#toldTwin(client, name)
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
     if ("message" in event && world.secrets.some((secret) => event.message.includes(secret)))
       this.#wrong.push(`I13 a secret in the message of ${name}`)
     const line = lineOf(event)
     if (line) world.say(`${client.name} ${line}`)
+  }
+
+  /** The hook of a host that has one is told of each twin. */
+  #toldTwin({ file }: Client, name: "twin" | "resynced"): void {
+    if (name === "twin") this.#twins.set(file, file.restores)
+    else this.#twins.delete(file)
+  }
+
+  /** Twins that no hook was told of, unless they were forgotten with the file. */
+  get untold(): OutboxFile[] {
+    return [...this.#twins].filter(([file, restores]) => file.restores === restores).map(([file]) => file)
   }
 
   /** I8: an op says the same in every attempt, and a batch holds the same ops. */
@@ -122,13 +139,20 @@ export class Watch {
     if (before !== ops) this.#wrong.push(`I8 batch ${batch.batch_id} was sent with ${before} and with ${ops}`)
   }
 
-  /** I11: one in flight per stream, and none before the service said. */
+  /** I11: one in flight per stream, none before the service said, none but probes while blocked; nothing after a removal. */
   #left(client: Client, request: TransportRequest): void {
     const key = this.#keyOf(client, request)
     const now = this.sim.world.clock.monotonic()
     const inFlight = (this.#inFlight.get(key) ?? 0) + 1
     this.#inFlight.set(key, inFlight)
     if (inFlight > 1) this.#wrong.push(`I11 ${inFlight} POSTs of ${key} in flight`)
+    const row = client.file.row(this.#streamOf(request))
+    if (row && row.time_removal !== null && request.body.includes('"appendOps"'))
+      this.#wrong.push(`I4 ops of ${key} were sent after its removal was recorded`)
+    const untilProbe =
+      row?.block == null ? 0 : (row.next_attempt_at ?? 0) - (this.sim.world.clock.now() + client.skew_ms)
+    if (untilProbe > 1 && this.#remembers)
+      this.#wrong.push(`I11 a POST of ${key}, blocked ${row?.block}, left before its probe`)
     const early = (this.#notBefore.get(key) ?? 0) - now
     if (early > 1 && this.#remembers) this.#wrong.push(`I11 a POST of ${key} left ${early} ms before Retry-After`)
   }
@@ -141,9 +165,12 @@ export class Watch {
   }
 
   /** A stream of a life of a process. */
-  #keyOf(client: Client, { body }: TransportRequest): string {
-    const stream = this.sim.streams.find((name) => body.includes(this.sim.world.refOf(name).share_id)) ?? "?"
-    return `${stream} of ${client.name} in life ${client.lives}`
+  #keyOf(client: Client, request: TransportRequest): string {
+    return `${this.#streamOf(request)} of ${client.name} in life ${client.lives}`
+  }
+
+  #streamOf({ body }: TransportRequest): string {
+    return this.sim.streams.find((name) => body.includes(this.sim.world.refOf(name).share_id)) ?? "?"
   }
 }
 

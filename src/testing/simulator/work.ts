@@ -34,7 +34,7 @@ const rules = [
   {
     name: "record a burst",
     says: "More ops than a batch holds are recorded at once.",
-    weight: 0.2,
+    weight: 0.1,
     strike(sim, client, dice) {
       const stream = openStream(sim, client, dice)
       if (stream === undefined) return
@@ -90,9 +90,10 @@ const rules = [
     says: "The host pauses the outbox and resumes it later.",
     weight: 1,
     strike(sim, client, dice) {
-      client.outbox.pause()
+      const { outbox } = client
       const ms = dice.ms(100, 30_000)
-      sim.later(ms, () => client.opened && client.outbox.resume())
+      outbox.pause()
+      sim.later(ms, () => client.opened && client.outbox === outbox && !sim.isClosing(client) && outbox.resume())
       return `${ms} ms`
     },
   },

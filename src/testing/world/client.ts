@@ -183,7 +183,7 @@ export class Client {
       "select op_id, retried_op_id from sturdy_dead_letter where retried_op_id is not null order by retried_op_id"
     for (const [dead, retried] of this.file.rowsOf(sql)) {
       const op_id = ulidFromBytes(retried as Uint8Array)
-      this.note(op_id, `${this.world.name(ulidFromBytes(dead as Uint8Array))}'`)
+      this.note(op_id, `${this.world.name(ulidFromBytes(dead as Uint8Array))}'`, "s", true)
       this.file.retried.add(op_id)
     }
   }
@@ -253,12 +253,12 @@ export class Client {
   /** A second machine goes on with a copy of the file. */
   copy(name: string): Client {
     this.file.hasTwin = true
-    return this.world.join(name, this.world.file(name, this.backup()), this.ref)
+    return this.world.join(name, this.world.file(name, this.backup()), this.ref, this.options)
   }
 
   /** A second process on the same file. */
   sibling(name: string): Client {
-    return this.world.join(name, this.file, this.ref)
+    return this.world.join(name, this.file, this.ref, this.options)
   }
 
   async close(): Promise<void> {
@@ -291,9 +291,9 @@ export class Client {
   }
 
   /** An op is called by this name, and was recorded here. */
-  note(op_id: string, name: string, stream = "s"): void {
+  note(op_id: string, name: string, stream = "s", late = false): void {
     this.world.rename(op_id, name)
-    this.file.note(op_id, stream)
+    this.file.note(op_id, stream, late)
   }
 
   #heard(event: OutboxEvent): void {

@@ -63,10 +63,9 @@ export class Invariants {
 
   #file(file: OutboxFile, served: Served, when: When): string[] {
     const states = this.#statesOf(file)
-    const wrong = file.streams.flatMap((stream) => {
-      const seen = { file, row: file.row(stream)!, recorded: file.recorded(stream), states }
-      return this.#stream(seen, served, when)
-    })
+    const wrong = file.streamRows.flatMap((row) =>
+      this.#stream({ file, row, recorded: file.recorded(row.name), states }, served, when),
+    )
     return when === "healed" ? [...wrong, ...this.#view(file, states)] : wrong
   }
 

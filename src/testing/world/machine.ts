@@ -16,6 +16,8 @@ export class Machine {
   readonly #empty: MachineRows
   /** Somebody else holds the write lock. */
   isBusy = false
+  /** The same, for so many transactions. */
+  busyFor = 0
 
   /** Use `takeMachine`. */
   constructor() {
@@ -36,7 +38,10 @@ export class Machine {
     get: (...call) => this.#file.get(...call),
     run: (...call) => this.#file.run(...call),
     transaction: (body) => {
-      if (this.isBusy) throw new SqlBusyError("the database is locked")
+      if (this.isBusy || this.busyFor > 0) {
+        this.busyFor = Math.max(0, this.busyFor - 1)
+        throw new SqlBusyError("the database is locked")
+      }
       return this.#file.transaction(body)
     },
   }
@@ -55,6 +60,7 @@ export class Machine {
   /** As it was made: nothing was ever asked of it, and the service that opens it is a new one. */
   clear(): void {
     this.isBusy = false
+    this.busyFor = 0
     this.rows = this.#empty
   }
 

@@ -32,6 +32,7 @@ export class OutboxFile implements Disk {
   commits = 0
   /** So many times it was replaced by a backup of it. */
   restores = 0
+  #rows: { commits: number; rows: readonly StreamRow[] } | undefined
   /** By stream: ops whose record returned and that the file, after a restore, can know; in the order of recording. */
   readonly #recorded = new Map<string, string[]>()
   /** Those of them that stand for a dead letter: a copy that retries the same sends the same op, at a time of its own. */
@@ -66,10 +67,11 @@ export class OutboxFile implements Disk {
     return known
   }
 
-  /** An op is known to be recorded, perhaps long after it was: it gets the place that it has in the file. */
-  note(op_id: string, stream: string): void {
+  /** An op was recorded. `late`: perhaps long before, and it gets the place that it has in the file. */
+  note(op_id: string, stream: string, late: boolean): void {
     const known = this.recorded(stream)
     if (known.includes(op_id)) return
+    if (!late) return void known.push(op_id)
     const later = this.#after(op_id)
     const at = known.findIndex((other) => later.has(other))
     known.splice(at < 0 ? known.length : at, 0, op_id)
@@ -87,11 +89,30 @@ export class OutboxFile implements Disk {
 
   /** Names of its streams. */
   get streams(): string[] {
-    return this.rowsOf("select name from sturdy_stream order by stream_id").map(([name]) => String(name))
+    return this.streamRows.map(({ name }) => name)
   }
 
   row(stream: string): StreamRow | null {
-    return this.db.prepared("select * from sturdy_stream where name = ?").get(stream) as StreamRow | null
+    return this.streamRows.find(({ name }) => name === stream) ?? null
+  }
+
+  /** As of the last commit. */
+  get streamRows(): readonly StreamRow[] {
+    if (this.#rows?.commits !== this.commits) {
+      const rows = this.db.prepared("select * from sturdy_stream order by stream_id").all() as StreamRow[]
+      this.#rows = { commits: this.commits, rows }
+    }
+    return this.#rows.rows
+  }
+
+  get opCount(): number {
+    return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
+  }
+
+  isSettled(batch_id: string): boolean {
+    return (
+      this.rowsOf("select 1 from sturdy_batch where batch_id = ? and time_settled is not null", batch_id).length > 0
+    )
   }
 
   backup(): Backup {

@@ -131,6 +131,7 @@ export class Server {
     this.#dead = false
     // It waits for the lock.
     this.isBusy = false
+    this.busyFor(0)
     this.#service.close()
     this.#service = this.#open()
   }
@@ -165,11 +166,13 @@ export class Server {
     this.#service = this.#open()
   }
 
-  /** Another service answers at this address, until `back`. Nothing that it says is true of ours. */
-  swap(): void {
+  /** Another service answers at this address, until `back`: it has the shares, and none of their ops. */
+  async swap(): Promise<void> {
     if (this.#impostor) return
     const machine = takeMachine()
     this.#impostor = { machine, service: this.#serviceOn(machine) }
+    for (const { share_id, secret } of this.world.refs)
+      await this.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
   }
 
   back(): void {
@@ -187,6 +190,11 @@ export class Server {
     this.#machine.isBusy = isBusy
   }
 
+  /** It answers `busy` to so many transactions. */
+  busyFor(transactions: number): void {
+    this.#machine.busyFor = transactions
+  }
+
   get isBusy(): boolean {
     return this.#machine.isBusy
   }
@@ -195,6 +203,7 @@ export class Server {
   heal(): void {
     this.back()
     this.isBusy = false
+    this.busyFor(0)
     this.app.bugs = 0
     this.killAt = undefined
     if (this.#dead) this.restart()

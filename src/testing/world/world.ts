@@ -132,7 +132,11 @@ export class World {
 
   /** Of all shares, as they are now. */
   get secrets(): string[] {
-    return [this.ref, ...this.#refs.values()].map(({ secret }) => secret)
+    return this.refs.map(({ secret }) => secret)
+  }
+
+  get refs(): readonly SturdyRef[] {
+    return [this.ref, ...this.#refs.values()]
   }
 
   name(op_id: string): string {
