@@ -120,7 +120,8 @@ export class Stream {
 
   /**
    * Records that the share is to be removed: the stream's last intent. It overtakes what is pending, which becomes
-   * `discarded` when the service has answered. Safe to repeat. Refused inside a unit, which could not undo it.
+   * `discarded` when the service has answered. It lifts a block and waits for no probe; a Retry-After that stands is
+   * waited for. Safe to repeat. Refused inside a unit, which could not undo it.
    *
    * @throws SturdyError `invalid_argument`, `busy`, `disk_full`, `storage_fault`, `database_moved`, `closed`
    */
@@ -129,7 +130,8 @@ export class Stream {
   }
 
   /**
-   * Lifts the block that stops this stream, now: for what no probe can see, or when waiting for one is too long. With
+   * Lifts the block that stops this stream, now: for what no probe can see, or when waiting for one is too long. What is
+   * pending is sent at once, but not before a Retry-After that the last probe was told; another service did not ask. With
    * `secret`, `service` or `acceptServer` it also changes what the stream is sent with. False if there was no block.
    *
    * @throws SturdyError `invalid_argument`, `stream_closed`, `busy`, `disk_full`, `closed`; nothing was written.

@@ -38,6 +38,8 @@ function linesOf(stream: StreamSummary): string[] {
     if (stream.next_attempt_at !== null) lines.push(`  looked at again: ${whenOf(stream)}`)
   } else if (stream.last_error !== null) {
     lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; next ${whenOf(stream)}`)
+  } else if (stream.next_attempt_at !== null) {
+    lines.push(`  the service, or a gateway before it, asked to wait; next attempt ${whenOf(stream)}`)
   }
   return lines
 }

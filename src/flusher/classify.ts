@@ -25,8 +25,8 @@ export interface AttemptFault {
 export type Next =
   | { go: "on" }
   | { go: "retry"; fault: AttemptFault }
-  /** `fault`: a probe failed for another reason than the block's. */
-  | { go: "block"; block: Block; fault?: AttemptFault }
+  /** `fault`: a probe failed for another reason than the block's. `retry_after_ms`: came with what blocks. */
+  | { go: "block"; block: Block; fault?: AttemptFault; retry_after_ms?: number }
   | { go: "closed" }
 
 /** Somebody in front of the service, or the service, wants a key (RFC 9110 §15.5). */
@@ -65,15 +65,16 @@ export function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { 
   const { code, delivery, message, details } = answer.fault
   const { status, retry_after_ms } = details
   // A captive portal, or a wrong address: whoever answers is no share service.
-  if (code === "redirect" || code === "not_rpc") return blocked("unsupported", message)
+  if (code === "redirect" || code === "not_rpc") return blocked("unsupported", message, retry_after_ms)
   if (code !== "http_status" || status === undefined) return retry(code, message, { outcome: delivery })
-  if (wantsKey.has(status)) return blocked("scope_denied", `${message}: a key is missing, or not taken`)
-  if (isOfAddress(status)) return blocked("unsupported", `${message}: no share service answers here`)
-  if (status === 413) return retry("http_413", message, { blames: "size" })
+  if (wantsKey.has(status)) return blocked("scope_denied", `${message}: a key is missing, or not taken`, retry_after_ms)
+  if (isOfAddress(status)) return blocked("unsupported", `${message}: no share service answers here`, retry_after_ms)
+  const asked = retry_after_ms !== undefined && { retry_after_ms }
+  if (status === 413) return retry("http_413", message, { blames: "size", ...asked })
   return retry(`http_${status}`, message, {
     outcome: delivery,
     ...(blamesContent.has(status) && { blames: "content" }),
-    ...(retry_after_ms !== undefined && { retry_after_ms }),
+    ...asked,
   })
 }
 
@@ -92,8 +93,14 @@ export function retry(code: string, message: string, more: Partial<AttemptFault>
   return { go: "retry", fault: { code, message, outcome: "refused", ...more } }
 }
 
-export function blocked(reason: BlockReason, message: string): Next {
-  return { go: "block", block: { reason, message } }
+export function blocked(reason: BlockReason, message: string, retry_after_ms?: number): Next {
+  return { go: "block", block: { reason, message }, ...(retry_after_ms !== undefined && { retry_after_ms }) }
+}
+
+/** Silence that the answer asked for, ms; undefined if it did not. */
+export function askedMs(next: Next): number | undefined {
+  if (next.go === "retry") return next.fault.retry_after_ms
+  return next.go === "block" ? (next.fault?.retry_after_ms ?? next.retry_after_ms) : undefined
 }
 
 /** Once at once, then with backoff; and no two answers of this kind take turns. */

@@ -28,7 +28,8 @@ export function narrowed(shipment: Shipment, post: Post, verdict: Verdict): Verd
   if (!hasGrant(verdict) && rest.length > 1) return { ...verdict, alone: true, next: again }
   const batch = rest[0]!
   if (batch.units.length > 1) return { ...verdict, alone: true, cut: batch, next: again }
-  return { ...verdict, next: blocked(isSize ? "too_large" : "service_fault", describe(batch, fault)) }
+  const reason = isSize ? "too_large" : "service_fault"
+  return { ...verdict, next: blocked(reason, describe(batch, fault), fault.retry_after_ms) }
 }
 
 /** Answers in a row that blame the first batch, this one included; an Ack begins a new row. */

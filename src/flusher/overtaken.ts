@@ -1,19 +1,31 @@
 /** What still counts of an answer when the stream was changed while its POST was out. Pure. */
 import type { StreamRow } from "../store/stream.ts"
 import type { Post } from "../wire/session.ts"
+import { askedMs, type Next, retry } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
 
 /** What a person or the `resync` hook may change; the rest of the row is the flusher's own. */
 const changeable = ["secret", "service", "service_id", "block"] as const
 
 /**
- * If what the answer speaks of was changed, only what it acknowledged counts. A removal that was recorded meanwhile is
- * stopped by no block.
+ * If what the answer speaks of was changed, only what it acknowledged counts, and the silence that it asked for. A
+ * removal that was recorded meanwhile is stopped by no block.
  */
 export function overtaken(sent: StreamRow, now: StreamRow, post: Post, verdict: Verdict): Verdict {
   const { next, acked } = verdict
   if (next.go === "closed") return verdict
-  if (changeable.some((field) => now[field] !== sent[field])) return { acked, patch: {}, next: { go: "on" } }
+  if (changeable.some((field) => now[field] !== sent[field]))
+    return { acked, patch: {}, next: now.service === sent.service ? silence(next) : { go: "on" } }
   const removed = next.go === "block" && !post.remove && now.time_removal !== null
-  return removed ? { ...verdict, next: { go: "on" } } : verdict
+  return removed ? { ...verdict, next: silence(next) } : verdict
+}
+
+/** Of what comes next, that nothing comes before the time that was asked for. */
+function silence(next: Next): Next {
+  const retry_after_ms = askedMs(next)
+  if (retry_after_ms === undefined || next.go === "on" || next.go === "closed") return { go: "on" }
+  if (next.go === "block" && !next.fault)
+    return retry(next.block.reason, next.block.message, { outcome: "unknown", retry_after_ms })
+  const { code, message, outcome } = next.fault!
+  return retry(code, message, { outcome, retry_after_ms })
 }

@@ -1,6 +1,7 @@
 /** What a verdict writes: pure, from the verdict to the settlement. */
 import type { Settlement, StreamPatch } from "../store/settle.ts"
 import { unblocked, type StreamRow } from "../store/stream.ts"
+import { askedMs } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
 
 /** Attempts that failed in a row, this one included: one that settled something begins a new row. */
@@ -16,9 +17,11 @@ export function probesMade({ next }: Verdict, stream: StreamRow): number {
 /** `due_at`: when the next attempt or probe is due (wall clock, ms); undefined if there is none. */
 export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, due_at: number | undefined): Settlement {
   const { acked, reset, twin, lifted, lost } = verdict
+  const asked_ms = askedMs(verdict.next)
   const patch: StreamPatch = {
     attempts: 0,
     next_attempt_at: due_at ?? null,
+    retry_after_at: asked_ms === undefined ? null : now + asked_ms,
     last_error: null,
     ...verdict.patch,
     ...whatComesNext(verdict, stream, now),

@@ -12,12 +12,12 @@ import type { Events } from "../inspect/event.ts"
 import type { Freezer, Shipment } from "../store/freeze.ts"
 import type { Knowledge } from "../store/knowledge.ts"
 import type { Settler } from "../store/settle.ts"
-import type { StreamRow, Streams } from "../store/stream.ts"
+import { askedUntil, type StreamRow, type Streams } from "../store/stream.ts"
 import { sendPost } from "../wire/session.ts"
 import type { Transport } from "../wire/transport.ts"
 import { announce } from "./announce.ts"
 import { probeOf } from "./block.ts"
-import { blocked, type AttemptFault, type Next } from "./classify.ts"
+import { askedMs, blocked, type AttemptFault, type Next } from "./classify.ts"
 import type { DiskBlock } from "./disk-block.ts"
 import { headersFrom } from "./headers.ts"
 import { overtaken } from "./overtaken.ts"
@@ -245,28 +245,28 @@ export class StreamFlusher {
     }
     if (next.go !== "block" || probeOf(next.block.reason) === "nothing") return
     const delay_ms = probeDelayMs(probesMade(verdict, stream), this.parts.seams.random)
-    return Math.max(delay_ms, next.fault?.retry_after_ms ?? 0)
+    return Math.max(delay_ms, askedMs(next) ?? 0)
   }
 
   #delay(fault: AttemptFault, attempts: number): number {
-    if (fault.at_once) return 0
-    return Math.max(backoffMs(attempts, this.parts.backoff, this.parts.seams.random), fault.retry_after_ms ?? 0)
+    const delay_ms = fault.at_once ? 0 : backoffMs(attempts, this.parts.backoff, this.parts.seams.random)
+    return Math.max(delay_ms, fault.retry_after_ms ?? 0)
   }
 
   /**
    * The time of the next attempt survives restarts. Looked at once per run, and capped: a wall clock that jumped cannot
-   * silence a stream for longer than the server or our own backoff could have asked for.
+   * silence a stream for longer than the server could have asked for, or our own backoff.
    */
   async #sleepUntilDue(): Promise<void> {
-    const { next_attempt_at, last_error } = this.parts.streams.get(this.stream_id)
+    const stream = this.parts.streams.get(this.stream_id)
     const first = !this.#rested
     this.#rested = true
-    if (!first || next_attempt_at === null) return
-    const askable = last_error === "busy" || last_error?.startsWith("http_") === true
-    const cap_ms = askable ? limit.retry_after_ms_max : this.parts.backoff.max_ms
-    const left = Math.min(next_attempt_at - this.parts.seams.clock.now(), cap_ms)
-    if (left <= 0) return
-    await this.#pauses.take(left, askable)
+    if (!first || stream.next_attempt_at === null) return
+    const now = this.parts.seams.clock.now()
+    const backoff_ms = Math.min(stream.next_attempt_at - now, this.parts.backoff.max_ms)
+    const asked_ms = Math.min((askedUntil(stream) ?? now) - now, limit.retry_after_ms_max)
+    const left = Math.max(backoff_ms, asked_ms)
+    if (left > 0) await this.#pauses.take(left, asked_ms > 0)
   }
 
   async #wait(error: Error): Promise<void> {

@@ -101,6 +101,7 @@ function stateOf(row: Row): StreamSummary["state"] {
   if (row.time_closed !== null) return "removed"
   if (row.block !== null) return "blocked"
   if (row.time_removal !== null) return "removing"
-  if (row.attempts > 0) return "waiting"
+  // Without a failed attempt: a block was lifted, and the service had asked for silence.
+  if (row.attempts > 0 || (row.next_attempt_at !== null && row.pending > 0)) return "waiting"
   return row.pending > 0 ? "pending" : "idle"
 }

@@ -1,8 +1,10 @@
 // Written by `npm run db:generate`. Do not edit.
 import sql0 from "../../migration/20261121101413_outbox/migration.sql" with { type: "text" }
 import sql1 from "../../migration/20261127132049_faults/migration.sql" with { type: "text" }
+import sql2 from "../../migration/20261127153742_retry-after/migration.sql" with { type: "text" }
 
 export const migrations: { name: string; sql: string }[] = [
   { name: "20261121101413_outbox", sql: sql0 },
   { name: "20261127132049_faults", sql: sql1 },
+  { name: "20261127153742_retry-after", sql: sql2 },
 ]

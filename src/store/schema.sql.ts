@@ -55,8 +55,13 @@ export const StreamTable = sqliteTable("sturdy_stream", {
   retained_bytes: integer().notNull().default(0),
   /** Attempts that failed in a row; while blocked, the probes. */
   attempts: integer().notNull().default(0),
-  /** Of the next attempt or probe. Wall clock, ms: survives a restart, so that nobody hammers a server or forgets a Retry-After. */
+  /** Of the next attempt or probe (wall clock, ms): survives a restart, so that nobody hammers a server. */
   next_attempt_at: integer(),
+  /**
+   * The last answer asked for silence until then (wall clock, ms): a Retry-After, or `retry_after_ms` of a refusal. null:
+   * it did not, or an older Sturdy wrote no note of it. Such a one also leaves it as it is: see `askedUntil`.
+   */
+  retry_after_at: integer(),
   last_error: text(),
   block: text(),
   block_message: text(),

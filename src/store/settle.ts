@@ -37,6 +37,7 @@ export type StreamPatch = Partial<
     | "base_head_op_id"
     | "attempts"
     | "next_attempt_at"
+    | "retry_after_at"
     | "last_error"
     | "block"
     | "block_message"

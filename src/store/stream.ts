@@ -41,6 +41,7 @@ export interface StreamRow {
   retained_bytes: number
   attempts: number
   next_attempt_at: number | null
+  retry_after_at: number | null
   last_error: string | null
   block: string | null
   block_message: string | null
@@ -84,9 +85,24 @@ export const unblocked = {
   time_blocked: null,
 } as const satisfies Partial<StreamRow>
 
-/** The same as SQL, with the retry state: the next attempt is due at once. */
-export const clearBlockSql = `block = null, block_message = null, time_blocked = null, attempts = 0,
-  next_attempt_at = null, last_error = null`
+/**
+ * Until when (wall clock, ms) the service, or a gateway before it, asked for silence; undefined if neither did. A time
+ * beyond the next attempt is a leftover: a process of an older Sturdy has asked since, and did not know of it.
+ */
+export function askedUntil({
+  retry_after_at,
+  next_attempt_at,
+}: Pick<StreamRow, "retry_after_at" | "next_attempt_at">): number | undefined {
+  if (retry_after_at === null || next_attempt_at === null || retry_after_at > next_attempt_at) return
+  return retry_after_at
+}
+
+/**
+ * The same as SQL for the stream `?1`, with the retry state: the next attempt is due at once, or when what was asked for
+ * is over, by the rule of `askedUntil`; that outlives the block. `?2` is now (wall clock, ms).
+ */
+export const clearBlockSql = `block = null, block_message = null, time_blocked = null, attempts = 0, last_error = null,
+  next_attempt_at = case when retry_after_at > ?2 and retry_after_at <= next_attempt_at then retry_after_at end`
 
 export class Streams {
   readonly #byName: Statement<StreamRow>
@@ -175,13 +191,12 @@ export class Streams {
   recordRemoval(stream_id: number): void {
     const { db, seams } = this.connection
     const record = () => {
-      const { block, last_error } = this.get(stream_id)
-      // It does not wait for a probe of the block that it lifts; what the server asked for it waits for all the same.
-      const lifts = block !== null && !(last_error === "busy" || last_error?.startsWith("http_"))
-      db.query(
-        `update sturdy_stream set time_removal = ?, ${lifts ? clearBlockSql : "block = null, block_message = null, time_blocked = null"}
-         where stream_id = ? and time_removal is null`,
-      ).run(seams.clock.now(), stream_id)
+      const now = seams.clock.now()
+      const { block, time_removal } = this.get(stream_id)
+      if (time_removal !== null) return
+      // It waits for no probe of the block that it lifts; for what was asked of this outbox all the same.
+      if (block !== null) db.query(`update sturdy_stream set ${clearBlockSql} where stream_id = ?1`).run(stream_id, now)
+      db.query("update sturdy_stream set time_removal = ?2 where stream_id = ?1").run(stream_id, now)
     }
     this.connection.write("record removal", record)
   }

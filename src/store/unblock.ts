@@ -12,8 +12,9 @@ export interface Unblocking {
 }
 
 /**
- * Lifts the block in one transaction. After `server_reset` the stream goes on without what the service lost: nothing is
- * taken for settled there any more. Returns the reason of the block; undefined if there was none.
+ * Lifts the block in one transaction: the next attempt is due at once, at the same service not before the time that it
+ * asked for. After `server_reset` the stream goes on without what the service lost: nothing is taken for settled there
+ * any more. Returns the reason of the block; undefined if there was none.
  */
 export function unblock(
   connection: Connection,
@@ -24,11 +25,17 @@ export function unblock(
   connection.assertAlone("unblock")
   return connection.transact("unblock", () => {
     const { block, secret, service, service_id, granted } = streams.get(stream_id)
-    const { db } = connection
+    const { db, seams } = connection
+    const now = seams.clock.now()
     const isOther = change.service !== undefined && change.service !== service
-    // What a stream without a block waits for, a Retry-After perhaps, it goes on waiting for at the same service.
+    // Another service asked for nothing.
+    if (isOther) db.query("update sturdy_stream set retry_after_at = null where stream_id = ?").run(stream_id)
+    // A stream without a block goes on with its backoff at the same service.
     if (block !== null || isOther)
-      db.query(`update sturdy_stream set ${clearBlockSql}, service_fault_count = 0 where stream_id = ?`).run(stream_id)
+      db.query(`update sturdy_stream set ${clearBlockSql}, service_fault_count = 0 where stream_id = ?1`).run(
+        stream_id,
+        now,
+      )
     db.query(
       "update sturdy_stream set secret = ?2, service = ?3, service_id = ?4, granted = ?5 where stream_id = ?1",
     ).run(
@@ -49,7 +56,7 @@ export function goOnWithoutLost(connection: Connection, stream_id: number): void
   connection.db
     .query(
       `update sturdy_stream set ${clearBlockSql}, settled_op_id = null, pruned_op_id = null, resync_owed = null
-       where stream_id = ?`,
+       where stream_id = ?1`,
     )
-    .run(stream_id)
+    .run(stream_id, connection.seams.clock.now())
 }

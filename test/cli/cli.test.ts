@@ -270,6 +270,22 @@ describe("status and ops", () => {
     expect(out).toContain("Ask the share's owner")
   })
 
+  test("a stream whose block was lifted, and that was asked to wait, says so and when it goes on", async () => {
+    await using dir = tempDir()
+    const file = await filledOutbox(dir)
+    using db = new ScopedDatabase(file)
+    const at = Date.now() + 600_000
+    db.query("update sturdy_stream set next_attempt_at = ?1, retry_after_at = ?1").run(at)
+    db.close()
+    const { code, out } = await run(["status", "--db", file])
+    expect(code).toBe(0)
+    expect(out).toContain("notes  waiting")
+    expect(out).toMatch(/asked to wait; next attempt in (59\d|600) s/)
+    expect(lastJson((await run(["status", "--json", "--db", file])).out)).toMatchObject({
+      streams: [{ state: "waiting", attempts: 0, next_attempt_at: at }],
+    })
+  })
+
   test.each(["status", "ops"])(
     "%s leaves a -wal of which nothing can be read as it is, and says that it is damaged",
     async (name) => {

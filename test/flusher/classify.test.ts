@@ -36,6 +36,19 @@ describe("an HTTP status", () => {
     expect(said(http(status, { retry_after_ms: 7_000 }))).toBe(`retry http_${status} after 7000`),
   )
 
+  test.each([
+    [403, "block scope_denied"],
+    [404, "block unsupported"],
+    [413, "alone; retry http_413 at once"],
+  ])("%d with Retry-After: it means the same, and not before it", (status, meaning) =>
+    expect(said(http(status, { retry_after_ms: 7_000 }))).toBe(`${meaning} after 7000`),
+  )
+
+  test("a redirect with Retry-After blocks, and is not looked at again before it", () => {
+    const grant = fault("redirect", "unknown", "elsewhere", { status: 302, retry_after_ms: 7_000 })
+    expect(said({ grant, appended: [lost, lost] })).toBe("block unsupported after 7000")
+  })
+
   test("of a removal blocks and fails like that of a batch", () => {
     const removing = { ...http(403), stream: { time_removal: 1 }, removed: lost }
     expect(said(removing)).toBe("block scope_denied")

@@ -70,6 +70,20 @@ test("a removal waits for a Retry-After", async () => {
   expect(box.sent.map((post) => post.calls.includes("removeShare"))).toEqual([false, true])
 })
 
+test("a removal does not wait for the next probe of the block that it lifts, whatever the last one met", async () => {
+  await using box = await openBox({ ...created, random: fixedRandom(0) })
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  box.fates.push(status(403), status(502))
+  record(stream, "1")
+  await box.turn(62_000, 1_000)
+  expect(box.row()).toMatchObject({ block: "scope_denied", last_error: "http_502" })
+  stream.remove()
+  expect(box.row()).toMatchObject({ block: null, attempts: 0, next_attempt_at: null })
+  await box.turn(100)
+  expect(box.sent.slice(2).map((post) => post.calls.includes("removeShare"))).toEqual([true])
+})
+
 test("a batch frozen before the removal is not sent after it", async () => {
   await using box = await openBox({ ...created, random: fixedRandom(0.5) })
   const outbox = box.open()

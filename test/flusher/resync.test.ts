@@ -4,7 +4,7 @@ import * as limit from "../../src/intent/limit.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import type { Stream } from "../../src/stream.ts"
 import { copyDatabase } from "../copy-database.ts"
-import { by, type Box, fixedRandom, openBox, record } from "./box.ts"
+import { by, type Box, fixedRandom, openBox, record, status } from "./box.ts"
 import { Fake } from "./fake.ts"
 
 const half = { random: fixedRandom(0.5) }
@@ -56,6 +56,22 @@ test("a service that lost what is no longer kept: the host records its state aga
   // What was pending comes first, then the state as it is now, although the same was recorded before.
   expect(box.effects.filter((name) => name !== "filler")).toEqual(["a", "b"])
   expect(box.row()).toMatchObject({ resync_owed: null, block: null })
+})
+
+test("a block that the hook lifts while a Retry-After stands: what it recorded waits for it", async () => {
+  const gate = Promise.withResolvers<void>()
+  await using box = await openBox(half)
+  const outbox = box.open({ resync: () => gate.promise })
+  lose(box)
+  box.fates.push(status(503, "300"))
+  record(box.stream(outbox), "1")
+  await box.turn(80_000, 1_000)
+  const told_at = box.sent[1]!.at
+  gate.resolve()
+  await box.calm()
+  expect(box.row()).toMatchObject({ block: null, resync_owed: null })
+  await box.run(outbox.flush())
+  expect(box.sent[2]!.at - told_at).toBeWithin(300_000, 301_000)
 })
 
 test("the stream stands until the hook has resolved", async () => {

@@ -154,6 +154,37 @@ test("busy with retry_after_ms: nothing is sent before", async () => {
   expect(box.sent).toHaveLength(1)
 })
 
+test("what was asked for is written down until an answer asks for nothing", async () => {
+  await using box = await openBox(half)
+  const outbox = box.open()
+  box.fates.push(status(503, "30"), status(502), by(new Fake({ refuse: [{ refused: "busy", retry_after_ms: 9_000 }] })))
+  const began = box.clock.now()
+  record(box.stream(outbox), "1")
+  const seen: unknown[] = []
+  outbox.on("failed", ({ code }) => seen.push([code, box.row().retry_after_at]))
+  await box.run(outbox.flush())
+  const busy_at = box.sent[2]!.at - box.sent[0]!.at
+  expect(seen).toEqual([
+    ["http_503", began + 30_000],
+    ["http_502", null],
+    ["busy", began + busy_at + 9_000],
+  ])
+  expect(box.row().retry_after_at).toBeNull()
+})
+
+test("a wall clock set back after an HTTP error that asked for nothing costs no more than the longest backoff", async () => {
+  await using box = await openBox(half)
+  const first = box.open()
+  box.fates.push(status(502))
+  record(box.stream(first), "1")
+  await box.turn(100)
+  await box.close(first)
+  box.clock.jump(-10 * 3_600_000)
+  box.open({ retryDelayMsMax: 20_000 })
+  await box.turn(20_100)
+  expect(box.effects).toEqual(["1"])
+})
+
 test("a failure is told: the code, how often, and when the next attempt is due", async () => {
   await using box = await openBox(half)
   const outbox = box.open()

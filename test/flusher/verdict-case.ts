@@ -1,4 +1,5 @@
 /** One stream, two batches, and every answer that a test wants to them. */
+import { askedMs } from "../../src/flusher/classify.ts"
 import { judge, postFor, type Verdict } from "../../src/flusher/verdict.ts"
 import type { WireOp } from "../../src/intent/op.ts"
 import type { FrozenBatch } from "../../src/store/freeze.ts"
@@ -40,6 +41,7 @@ export const row: StreamRow = {
   retained_bytes: 0,
   attempts: 0,
   next_attempt_at: null,
+  retry_after_at: null,
   last_error: null,
   block: null,
   block_message: null,
@@ -147,11 +149,10 @@ export function said(given: Case): string {
     ...(alone && !cut ? ["alone"] : []),
     ...(cut ? [`cut ${cut.units.join("+")}`] : []),
   ]
-  if (next.go === "block") parts.push(`block ${next.block.reason}`)
-  else if (next.go === "retry")
-    parts.push(
-      `retry ${next.fault.code}${next.fault.at_once ? " at once" : ""}${next.fault.retry_after_ms !== undefined ? ` after ${next.fault.retry_after_ms}` : ""}`,
-    )
+  const asked_ms = askedMs(next)
+  const asked = asked_ms === undefined ? "" : ` after ${asked_ms}`
+  if (next.go === "block") parts.push(`block ${next.block.reason}${asked}`)
+  else if (next.go === "retry") parts.push(`retry ${next.fault.code}${next.fault.at_once ? " at once" : ""}${asked}`)
   else parts.push(next.go)
   return parts.join("; ")
 }

@@ -283,8 +283,27 @@ describe("the settlement", () => {
     expect(settlementOf(verdict(retry), { ...row, attempts: 4 }, 1_000, 9_000).patch).toEqual({
       attempts: 5,
       next_attempt_at: 9_000,
+      retry_after_at: null,
       last_error: "refused",
     })
+  })
+
+  test.each<[string, Verdict["next"]]>([
+    [
+      "a failed attempt",
+      { go: "retry", fault: { code: "http_503", message: "no", outcome: "unknown", retry_after_ms: 7 } },
+    ],
+    ["what blocks", { go: "block", block: { reason: "unsupported", message: "no" }, retry_after_ms: 7 }],
+    [
+      "a probe that failed",
+      {
+        go: "block",
+        block: { reason: "unsupported", message: "no" },
+        fault: { code: "busy", message: "no", outcome: "refused", retry_after_ms: 7 },
+      },
+    ],
+  ])("of %s says until when it was asked for silence", (_, next) => {
+    expect(settlementOf(verdict(next), row, 1_000, 9_000).patch.retry_after_at).toBe(1_007)
   })
 
   test("of progress begins to count again", () => {
@@ -293,10 +312,11 @@ describe("the settlement", () => {
   })
 
   test("of what went through forgets what failed before", () => {
-    const before = { ...row, attempts: 4, next_attempt_at: 5, last_error: "refused" }
+    const before = { ...row, attempts: 4, next_attempt_at: 5, retry_after_at: 5, last_error: "refused" }
     expect(settlementOf(verdict({ go: "on" }), before, 1_000, undefined).patch).toEqual({
       attempts: 0,
       next_attempt_at: null,
+      retry_after_at: null,
       last_error: null,
     })
   })

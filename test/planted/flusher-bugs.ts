@@ -100,6 +100,30 @@ export const flusherBugs: readonly PlantedBug[] = [
     caughtBy: byTest("flusher/retry", "Retry-After as a date counts from the wall clock"),
   },
   {
+    patch: "unblock-forgets-retry-after",
+    wrong: "who lifts a block asks at once, whatever a probe was told",
+    caughtBy: byTest(
+      "flusher/retry-after",
+      "unblock() > does not forget the Retry-After that a probe was told, and then waits for nothing more",
+    ),
+  },
+  {
+    patch: "overtaken-answer-forgets-retry-after",
+    wrong: "of an answer that came after unblock() not even the Retry-After is heard",
+    caughtBy: byTest(
+      "flusher/retry-after",
+      "unblock() > while a probe is out that is told a Retry-After: it is waited for",
+    ),
+  },
+  {
+    patch: "removal-waits-for-a-probe",
+    wrong: "a removal waits for the next probe of the block that it lifts, up to the longest backoff",
+    caughtBy: byTest(
+      "flusher/removal",
+      "a removal does not wait for the next probe of the block that it lifts, whatever the last one met",
+    ),
+  },
+  {
     patch: "jitter-off",
     wrong: "all clients of a server that restarts come back in the same instant",
     caughtBy: byTest(

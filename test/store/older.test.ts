@@ -3,7 +3,8 @@ import { expect, test } from "bun:test"
 import { serveShareService } from "../../src/service/index.ts"
 import { migrations } from "../../src/store/migration.gen.ts"
 import type { Outbox } from "../../src/outbox.ts"
-import { type Box, openBox, record } from "../flusher/box.ts"
+import type { TransportRequest } from "../../src/wire/transport.ts"
+import { type Box, fixedRandom, openBox, record, responseOf, status } from "../flusher/box.ts"
 import { openOutbox as openOlder } from "../fixture/older/outbox-schema-1.js"
 import { openOutbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
@@ -107,6 +108,35 @@ test("a batch that the one froze and never heard of is sent again by the other, 
     expect([seen.length > 0, box.effects]).toEqual([true, ["1", "2", "3"]])
     expect(box.answers.at(-1)).toMatchObject({ duplicates: { length: 3 } })
   }
+})
+
+test("what the newer was asked for, the older waits for; and a leftover of it holds up nobody", async () => {
+  await using box = await openBox({ random: fixedRandom(0.99) })
+  const told = [status(503, "60"), status(502)]
+  const transport = async (request: TransportRequest) =>
+    (told.shift() ?? ((deliver) => deliver()))(
+      async () => responseOf(await box.service.fetch(new Request(request.url, { method: "POST", body: request.body }))),
+      request,
+    )
+  const options = { seams: box.seams, transport }
+  const newer = openOutbox(box.dir.file(), options)
+  record(box.stream(newer), "1")
+  await box.turn(100)
+  await box.run(newer.close({ flush_ms: 0 }))
+  const { retry_after_at } = box.row()
+  // Set back, so that the leftover lies ahead: the longest that the older waits is an hour.
+  box.clock.jump(-2 * 3_600_000)
+  const older = openOlder(box.dir.file(), { ...options, leaseMs: 30_000 })
+  await box.turn(3_599_000, 10_000)
+  expect(told).toHaveLength(1)
+  await box.turn(1_200)
+  expect(told).toHaveLength(0)
+  await box.run(older.close({ flush_ms: 0 }))
+  expect(box.row()).toMatchObject({ retry_after_at, last_error: "http_502" })
+  const again = openOutbox(box.dir.file(), options)
+  await box.turn(1_000)
+  expect(box.effects).toEqual(["1"])
+  await box.run(again.close({ flush_ms: 0 }))
 })
 
 test("two processes, one of each version, record and send at the same time: nothing is lost, doubled or reordered", async () => {

@@ -94,12 +94,14 @@ export const settleCases: readonly StoreCase[] = [
   {
     name: "attempts, the time of the next one, the last error and a block are there when the place is opened again",
     run: (t) => {
-      const kept = { attempts: 3, next_attempt_at: 77, last_error: "http_503", block: "revoked", block_message: "m" }
+      const asked = { next_attempt_at: 77, retry_after_at: 76 }
+      const kept = { attempts: 3, ...asked, last_error: "http_503", block: "revoked", block_message: "m" }
       t.store.record({})
       t.store.settle({}, { patch: kept }, [])
       const row = t.reopen().stream()
-      const { attempts, next_attempt_at, last_error, block, block_message } = row
-      t.same("the retry state", { attempts, next_attempt_at, last_error, block, block_message }, kept)
+      const { attempts, next_attempt_at, retry_after_at, last_error, block, block_message } = row
+      const found = { attempts, next_attempt_at, retry_after_at, last_error, block, block_message }
+      t.same("the retry state", found, kept)
     },
   },
   {

@@ -96,8 +96,6 @@ export class Watch {
     else if (name === "blocked") this.count(`blocked ${event.reason}`)
     else if (name === "rejected") this.count(`rejected ${event.code}`)
     else this.count(`event ${name}`)
-    // A person who lifts a block asks at once, whatever a probe was told.
-    if (name === "unblocked") this.#notBefore.clear()
     if (name === "acked" && !client.file.isSettled(event.batch_id))
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
     if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)

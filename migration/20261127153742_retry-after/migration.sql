@@ -1,0 +1,1 @@
+ALTER TABLE `sturdy_stream` ADD `retry_after_at` integer;
