@@ -15,7 +15,7 @@ export async function end(sim: Simulation): Promise<void> {
   watch.check("healed")
   checkBlocks(sim)
   const [untold] = sim.plan.knobs.resync ? watch.untold : []
-  if (untold) watch.fail(`a twin of ${untold.name} was met, and the resync hook was not told`)
+  if (untold) watch.fail(`a twin of ${untold} was met, and the resync hook was not told`)
   checkEffects(sim)
   if (world.trace.length > 100_000) watch.fail("I11 too much happened")
 }

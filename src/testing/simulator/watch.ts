@@ -35,7 +35,7 @@ export class Watch {
   readonly #batches = new Map<string, string>()
   readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
   readonly #notBefore = new Map<string, number>()
-  readonly #twins = new Map<OutboxFile, number>()
+  readonly #twins = new Map<string, { file: OutboxFile; stream: string; restores: number }>()
   readonly #inFlight = new Map<string, number>()
   readonly #wrong: string[] = []
   readonly #remembers: boolean
@@ -100,7 +100,7 @@ export class Watch {
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
     if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
       this.#wrong.push(`I3 ${world.name(event.op_id)} came before what it depends on`)
-    if (name === "twin" || name === "resynced") this.#toldTwin(client, name)
+    if (name === "twin" || name === "resynced") this.#toldTwin(client, event.stream, name)
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
     if ("message" in event && world.secrets.some((secret) => event.message.includes(secret)))
@@ -109,15 +109,20 @@ export class Watch {
     if (line) world.say(`${client.name} ${line}`)
   }
 
-  /** The hook of a host that has one is told of each twin. */
-  #toldTwin({ file }: Client, name: "twin" | "resynced"): void {
-    if (name === "twin") this.#twins.set(file, file.restores)
-    else this.#twins.delete(file)
+  /** The hook of a host that has one is told of each twin, once its stream has drained. */
+  #toldTwin({ file }: Client, stream: string, name: "twin" | "resynced"): void {
+    const key = `${stream} of ${file.name}`
+    if (name === "twin") this.#twins.set(key, { file, stream, restores: file.restores })
+    else this.#twins.delete(key)
   }
 
-  /** Twins that no hook was told of, unless they were forgotten with the file. */
-  get untold(): OutboxFile[] {
-    return [...this.#twins].filter(([file, restores]) => file.restores === restores).map(([file]) => file)
+  /** Twins that no hook was told of, unless they were forgotten with the file, or the stream stands or is over. */
+  get untold(): string[] {
+    const isDue = ({ file, stream, restores }: { file: OutboxFile; stream: string; restores: number }) => {
+      const row = file.row(stream)
+      return file.restores === restores && row?.block === null && row.time_removal === null
+    }
+    return [...this.#twins].filter(([, twin]) => isDue(twin)).map(([key]) => key)
   }
 
   /** I8: an op says the same in every attempt, and a batch holds the same ops. */
