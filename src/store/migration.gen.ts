@@ -1,4 +1,6 @@
 // Written by `npm run db:generate`. Do not edit.
+// oxlint-disable-next-line triple-slash-reference: a program that links this package has a tsconfig of its own.
+/// <reference path="./sql.d.ts" />
 import sql0 from "../../migration/20261121101413_outbox/migration.sql" with { type: "text" }
 import sql1 from "../../migration/20261127132049_faults/migration.sql" with { type: "text" }
 import sql2 from "../../migration/20261127153742_retry-after/migration.sql" with { type: "text" }

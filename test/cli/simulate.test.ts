@@ -26,7 +26,10 @@ test.each([
   [["--seeds", "0"], "--seeds must be a number from 1"],
   [["--seeds", "x"], "--seeds must be a number"],
   [["--seed", "-1"], "--seed"],
-  [["--seed", "1", "--seeds", "2"], "not both"],
+  [["--seed", "1", "--seeds", "2"], "--seed is one seed alone"],
+  [["--seed", "1", "--from", "2"], "--seed is one seed alone"],
+  [["--seeds", "3", "--from", "4294967294"], "there are no seeds beyond 4294967295"],
+  [["--failures", "0"], "--failures must be a number from 1"],
   [["--sed", "1"], "Unknown option '--sed'"],
 ])("simulate %j is wrong usage", async (args, message) => {
   const { code, err } = await run(["simulate", ...args])

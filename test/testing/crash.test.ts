@@ -59,6 +59,13 @@ test("a scenario that ends in another way after a crash is told, with the point"
   expect(explored!.violations[0]).toContain("forgetful, died at open stream:before-commit")
 })
 
-test.each([{ depth: 3 }, { depth: 1, every: 0 }])("exploreCrashes(%j) is refused", (options) => {
-  expect(exploreCrashes(options as never)).rejects.toThrow(TypeError)
+const wrong: [options: unknown, message: string][] = [
+  [{ depth: 3 }, "depth must be 1 or 2, got 3"],
+  [{ depth: 1, every: 0 }, "every must be a number from 1, got 0"],
+  [{ scenario: [] }, "has no field scenario"],
+  [{ scenarios: [{ name: "x" }] }, "a scenario has a name, and acts"],
+]
+
+test.each(wrong)("exploreCrashes(%j) is refused", (options, message) => {
+  expect(exploreCrashes(options as never)).rejects.toThrow(message)
 })

@@ -4,15 +4,30 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { connectionFaultNames, exchangeFaultNames, faults, work } from "../../src/testing/index.ts"
 
-const page = readFileSync(join(import.meta.dir, "..", "..", "docs", "failure-kit.md"), "utf8")
-const rows = [...page.matchAll(/^\| `?([^|`]+?)`? +\| (.+?) +\|$/gm)].map(([, name, says]) => ({ name, says }))
+const root = join(import.meta.dir, "..", "..")
+const page = readFileSync(join(root, "docs", "failure-kit.md"), "utf8")
+/** Cells of its tables. */
+const rows = page
+  .split("\n")
+  .filter((line) => line.startsWith("|"))
+  .map((line) => line.split("|").map((cell) => cell.trim().replace(/^`([^`]+)`$/, "$1")))
 
 test("every fault of the simulator, and everything that hosts do", () => {
-  const isThere = (name: string, says: string) => rows.some((row) => row.name === name && row.says === says)
+  const isThere = (name: string, says: string) => rows.some(([, named, said]) => named === name && said === says)
   expect([...faults, ...work].filter(({ name, says }) => !isThere(name, says)).map(({ name }) => name)).toEqual([])
 })
 
-test("every fault of the proxy", () => {
-  const names = [...exchangeFaultNames, ...connectionFaultNames]
-  expect(names.filter((name) => !rows.some((row) => row.name === name))).toEqual([])
+test("every fate of the proxy, as its comment has it", () => {
+  const source = readFileSync(join(root, "src", "testing", "fault-proxy", "fate.ts"), "utf8")
+  const members = source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*\|\s*\{ fault: "([a-z_]+)"/g)
+  const told = [...members].map(([, comment, name]) => {
+    const says = comment!
+      .replace(/\n\s*\*/g, " ")
+      .replace(/\s+/g, " ")
+      .replace("@default", "Default:")
+      .trim()
+    return { name: name!, isThere: rows.some(([, named, , said]) => named === name && said === says) }
+  })
+  expect(told.filter(({ isThere }) => !isThere)).toEqual([])
+  expect(told.map(({ name }) => name)).toEqual([...exchangeFaultNames, ...connectionFaultNames])
 })

@@ -16,17 +16,6 @@ test(
   { timeout: 600_000 },
 )
 
-/** Seeds that found something, each in the code as it was then; what they found is named where it is tested. */
-const found: Record<number, string> = {
-  388: "unblock() asked before the time that a probe had been told",
-  1124: "a removal waited for the probe of the block that it lifts",
-}
-
-for (const [seed, what] of Object.entries(found))
-  test(`seed ${seed} finds nothing any more: ${what}`, async () => {
-    expect((await run(planOf(Number(seed)))).violation).toBeUndefined()
-  })
-
 test("a seed does the same again, whatever was run before it", async () => {
   const first = await run(planOf(7))
   await simulate({ seeds: 20, from: 100 })
@@ -65,6 +54,15 @@ describe("a plan that fails", () => {
   })
 })
 
-test.each([{ seeds: -1 }, { seeds: 1.5 }, { seeds: 1, from: NaN }])("simulate(%j) is refused", async (options) => {
-  expect(simulate(options)).rejects.toThrow(RangeError)
+const wrong: [options: unknown, message: string][] = [
+  [{ seeds: -1 }, "seeds must be a whole number, got -1"],
+  [{ seeds: 1.5 }, "seeds must be a whole number"],
+  [{ seeds: 1, from: NaN }, "from must be a whole number"],
+  [{ seeds: 1, failures_max: 0 }, "failures_max must be at least 1"],
+  [{ seeds: 1, sedes: 1 }, "has no field sedes"],
+  [undefined, "must be an object, got undefined"],
+]
+
+test.each(wrong)("simulate(%j) is refused", async (options, message) => {
+  expect(simulate(options as never)).rejects.toThrow(message)
 })

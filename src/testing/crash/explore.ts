@@ -2,6 +2,7 @@
  * Crashes at every point: a scenario is lived once for each crash point that it passes, and dies there; with depth 2 the
  * next process dies too, at each of the points that it passes in turn. Whatever dies, everything must end as if nothing had.
  */
+import { shapeProblem } from "../../intent/shape.ts"
 import { Invariants } from "../world/invariant.ts"
 import { openWorld, type World } from "../world/world.ts"
 import { type CrashScenario, crashScenarios, type Stage } from "./scenario.ts"
@@ -35,9 +36,14 @@ interface Life {
 /** When a service that died is back. */
 const restart_ms = 2_000
 
-/** @throws TypeError if the depth is none */
+/** @throws TypeError if the options are none */
 export async function exploreCrashes(options: ExploreOptions = {}): Promise<Explored[]> {
+  const wrong = shapeProblem(options, ["scenarios", "depth", "every"])
+  if (wrong) throw new TypeError(`the options of exploreCrashes: the object ${wrong}`)
   const { scenarios = crashScenarios, depth = 1, every = 1 } = options
+  for (const scenario of scenarios)
+    if (typeof scenario?.acts !== "function" || typeof scenario.name !== "string")
+      throw new TypeError("a scenario has a name, and acts: a function that returns them")
   if (depth !== 1 && depth !== 2) throw new TypeError(`depth must be 1 or 2, got ${String(depth)}`)
   if (!Number.isSafeInteger(every) || every < 1) throw new TypeError(`every must be a number from 1, got ${every}`)
   const explored: Explored[] = []
@@ -53,9 +59,16 @@ async function explore(scenario: CrashScenario, depth: 1 | 2, every: number): Pr
   const die = async (deaths: number[], serverDeath?: number) => {
     const life = await live(scenario, deaths, serverDeath)
     lives += 1
-    const where = [...deaths.map((at) => life.points[at - 1]), serverDeath && calm.serverPoints[serverDeath - 1]]
+    const [first, second] = deaths
+    const where = [
+      first && `${calm.points[first - 1]} (passage ${first})`,
+      first && second && `${life.points[first + second - 1]} (passage ${second} of the next process)`,
+      serverDeath && `${calm.serverPoints[serverDeath - 1]} (passage ${serverDeath})`,
+    ]
     if (life.stands !== calm.stands)
-      violations.push(`${scenario.name}, died at ${where.filter(Boolean).join(" and ")}: ${life.stands}`)
+      violations.push(
+        `${scenario.name}, died at ${where.filter(Boolean).join(" and ")}: ${life.stands}; undisturbed: ${calm.stands}`,
+      )
     return life
   }
   for (let at = 1; at <= calm.serverPoints.length; at++) await die([], at)
@@ -76,6 +89,7 @@ async function explore(scenario: CrashScenario, depth: 1 | 2, every: number): Pr
 /** `deaths`: crash points that the first and the next processes live to see; the last of each kills it. */
 async function live(scenario: CrashScenario, deaths: number[], serverDeath: number | undefined): Promise<Life> {
   const world = await openWorld({ creates: !scenario.isCreated })
+  let points: string[] = []
   try {
     const file = world.file("A", undefined, scenario.isNew)
     const client = world.mortal([...deaths], "A", world.ref, {}, file)
@@ -87,13 +101,14 @@ async function live(scenario: CrashScenario, deaths: number[], serverDeath: numb
       () =>
         client.record(name, { captureId: name, ...more })
     const unit: Stage["unit"] = (names) => () => client.unit(names, (name) => ({ captureId: name }))
+    points = client.crashPoints
     for (const act of scenario.acts({ world, client, record, unit })) await client.survives(act)
-    const points = [...client.crashPoints]
+    points = [...client.crashPoints]
     const serverPoints = [...world.server.crashPoints]
     client.spare()
     return { points, serverPoints, stands: await standsOf(world) }
   } catch (error) {
-    return { points: [], serverPoints: [], stands: error instanceof Error ? error.message : String(error) }
+    return { points, serverPoints: [], stands: error instanceof Error ? error.message : String(error) }
   } finally {
     world.abandon()
   }

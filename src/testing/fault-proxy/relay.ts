@@ -65,7 +65,8 @@ export class Relay {
         return this.#cut(service, fate.by)
       }
       case "status": {
-        const retry = fate.retry_after === undefined ? {} : { "retry-after": String(fate.retry_after) }
+        const retry: Record<string, string> =
+          fate.retry_after === undefined ? {} : { "retry-after": String(fate.retry_after) }
         return this.#answerInstead(response(fate.status, retry), fate.forwarded ?? false)
       }
       case "redirect":

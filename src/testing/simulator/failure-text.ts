@@ -2,16 +2,21 @@
 import type { Plan } from "./plan.ts"
 import type { Failure } from "./simulate.ts"
 
-export function failureText({ plan, outcome, shrunk }: Failure): string {
+/** One cause may have many consequences. */
+const violations_max = 5
+
+export function failureText({ plan, shrunk }: Failure): string {
+  const said = shrunk.outcome.violation?.split("\n") ?? []
+  const more = said.length > violations_max ? [`  and ${said.length - violations_max} more of the kind`] : []
   return [
-    `seed ${plan.seed}: ${outcome.violation}`,
+    `seed ${plan.seed}: ${said.slice(0, violations_max).join("\n  ")}`,
+    ...more,
     `again: sturdy simulate --seed ${plan.seed}`,
     `knobs: ${knobsText(plan)}`,
     `${shrunk.plan.steps.length} of ${plan.steps.length} steps are enough:`,
     ...stepLines(shrunk.plan),
     "what happens then (seconds, who, what; a batch is `ops @cursor: answer`):",
     ...shrunk.outcome.trace.map((line) => `  ${line}`),
-    `  => ${shrunk.outcome.violation}`,
   ].join("\n")
 }
 

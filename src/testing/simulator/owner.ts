@@ -34,9 +34,10 @@ export class Owner {
   async lend(client: Client, ms: number): Promise<string | undefined> {
     const input = { scopes: ["read", "append", "admin"], expires_at: this.world.clock.now() + ms }
     let secret: string | undefined
-    const said = await this.#ask(async (share) => {
-      secret = (await (share.attenuate(input) as unknown as Promise<{ secret: string }>)).secret
-    }, `lent for ${ms} ms`)
+    // capnweb sends what is asked for by then: an `await` here would be too late for the POST.
+    const ask = (share: LiveShare) =>
+      (share.attenuate(input) as unknown as Promise<{ secret: string }>).then((lent) => (secret = lent.secret))
+    const said = await this.#ask(ask, `lent for ${ms} ms`)
     if (secret !== undefined && client.opened) client.stream.unblock({ secret })
     return said
   }

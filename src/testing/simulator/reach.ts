@@ -17,10 +17,12 @@ export interface Reached {
 
 /** Of the file system and of real sizes: no world in memory has them. */
 const elsewhere: Readonly<Record<string, string>> = {
+  "refused stale_epoch": "each POST redeems anew: test/service/capability.test.ts",
+  "failed stale_epoch": "each POST redeems anew: test/flusher/verdict.test.ts",
+  "refused share_removed": "thrown by redeemShare: `blocked share_removed`",
   "blocked damaged": "test/store/checksum.test.ts",
   "blocked outbox_full": "test/flusher/quota.test.ts",
   "blocked database_moved": "test/flusher/disk-block.test.ts",
-  "blocked expired": "",
   "blocked server_reset": "test/scenario/divergence.test.ts: needs more than is retained",
   "refused too_large": "test/flusher/narrow.test.ts",
   "refused malformed": "test/testing: eachServiceCheck",
@@ -61,5 +63,5 @@ export function reach(met: ReadonlyMap<string, number>): Reached[] {
     ...rejections.map((code) => `rejected ${code}`),
     ...events.map((name) => `event ${name}`),
   ]
-  return wanted.map((what) => ({ what, count: met.get(what) ?? 0, elsewhere: elsewhere[what] || undefined }))
+  return wanted.map((what) => ({ what, count: met.get(what) ?? 0, elsewhere: elsewhere[what] }))
 }

@@ -1,4 +1,5 @@
 /** Many seeds, one after the other: what was met, what did not hold, and whether the same seed does the same again. */
+import { shapeProblem } from "../../intent/shape.ts"
 import { faults } from "./faults.ts"
 import { planOf, type Plan } from "./plan.ts"
 import { type Outcome, run } from "./run.ts"
@@ -41,11 +42,9 @@ const rerun_every = 100
 
 const faultNames = new Set(faults.map(({ name }) => `did ${name}`))
 
-/** Runs the seeds. Never rejects: what did not hold is in the report. @throws RangeError if the options are none. */
+/** Runs the seeds. What did not hold is in the report. @throws TypeError, RangeError if the options are none. */
 export async function simulate(options: SimulateOptions): Promise<SimulateReport> {
-  const { seeds, from = 1, failures_max = 10, onSeed } = options
-  for (const [name, value] of Object.entries({ seeds, from, failures_max }))
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, got ${value}`)
+  const { seeds, from, failures_max, onSeed } = checked(options)
   const met = new Map<string, number>()
   const report = { seeds: 0, violations: 0, faults: 0, crashes: 0, posts: 0, simulated_ms: 0 }
   const failures: Failure[] = []
@@ -61,9 +60,19 @@ export async function simulate(options: SimulateOptions): Promise<SimulateReport
       if (faultNames.has(what as never)) report.faults += count
     }
     if (outcome.violation !== undefined) failures.push({ plan, outcome, shrunk: await shrink(plan, outcome) })
-    onSeed?.(outcome)
+    onSeed(outcome)
   }
   return { ...report, violations: failures.length, met, failures }
+}
+
+function checked(options: SimulateOptions): Required<SimulateOptions> {
+  const wrong = shapeProblem(options, ["seeds", "from", "failures_max", "onSeed"])
+  if (wrong) throw new TypeError(`the options of simulate: the object ${wrong}`)
+  const { seeds, from = 1, failures_max = 10, onSeed = () => {} } = options
+  for (const [name, value] of Object.entries({ seeds, from, failures_max }))
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, got ${value}`)
+  if (failures_max === 0) throw new RangeError("failures_max must be at least 1")
+  return { seeds, from, failures_max, onSeed }
 }
 
 /** I15: the same seed gives the same trace. */
