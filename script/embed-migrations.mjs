@@ -9,7 +9,7 @@ const entries = folders.map((name, i) => `  { name: "${name}", sql: sql${i} },`)
 writeFileSync(
   "src/store/migration.gen.ts",
   `// Written by \`npm run db:generate\`. Do not edit.
-// oxlint-disable-next-line triple-slash-reference: a program that links this package has a tsconfig of its own.
+// oxlint-disable-next-line typescript/triple-slash-reference -- a program that links the package has another tsconfig
 /// <reference path="./sql.d.ts" />
 ${imports.join("\n")}
 

@@ -1,5 +1,5 @@
 // Written by `npm run db:generate`. Do not edit.
-// oxlint-disable-next-line triple-slash-reference: a program that links this package has a tsconfig of its own.
+// oxlint-disable-next-line typescript/triple-slash-reference -- a program that links the package has another tsconfig
 /// <reference path="./sql.d.ts" />
 import sql0 from "../../migration/20261121101413_outbox/migration.sql" with { type: "text" }
 import sql1 from "../../migration/20261127132049_faults/migration.sql" with { type: "text" }
