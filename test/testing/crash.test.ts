@@ -1,6 +1,6 @@
 /** Crashes at every named point, and again in the recovery. `npm run test:long -- --only crash` tries all pairs. */
 import { describe, expect, test } from "bun:test"
-import { crashScenarios, exploreCrashes } from "../../src/testing/index.ts"
+import { type CrashScenario, crashScenarios, exploreCrashes } from "../../src/testing/index.ts"
 
 describe("killed at every crash point, and at the service's, the next process goes on as if nothing had happened:", () => {
   for (const scenario of crashScenarios)
@@ -52,13 +52,49 @@ test("every declared step of a client and of the service is died in", async () =
 })
 
 test("a scenario that ends in another way after a crash is told, with the point", async () => {
-  let lives = 0
-  const [explored] = await exploreCrashes({
-    scenarios: [{ name: "forgetful", says: "", acts: ({ record }) => [record(lives++ === 0 ? "1" : "another")] }],
-  })
+  const [explored] = await exploreCrashes({ scenarios: [forgetful(1)] })
   expect(explored!.violations[0]).toContain("forgetful, died at open stream:before-commit")
 })
 
-test.each([{ depth: 3 }, { depth: 1, every: 0 }])("exploreCrashes(%j) is refused", (options) => {
-  expect(exploreCrashes(options as never)).rejects.toThrow(TypeError)
+test("after two deaths both points are told, the second of them as its own process passed it", async () => {
+  const [explored] = await exploreCrashes({ scenarios: [forgetful(2)], depth: 2 })
+  expect(explored!.violations).toContainEqual(
+    expect.stringContaining("died at open stream:before-commit and open stream:before-commit: "),
+  )
+  expect(explored!.violations).toContainEqual(
+    expect.stringContaining("died at record:before-commit and record:after-commit: "),
+  )
 })
+
+test("a life that never gets to its end is told with the point", async () => {
+  const acts: CrashScenario["acts"] = ({ client, record }) => [
+    record("1"),
+    () => {
+      if (client.lives > 1) throw new Error("it cannot go on")
+    },
+  ]
+  const [explored] = await exploreCrashes({ scenarios: [{ name: "stuck", says: "", acts }] })
+  expect(explored!.violations).toContain("stuck, died at record:after-commit: it cannot go on")
+})
+
+test("a scenario that does not end undisturbed is told, and no crash is tried in it", async () => {
+  const acts = () => [() => Promise.reject(new Error("it cannot go on"))]
+  const [explored] = await exploreCrashes({ scenarios: [{ name: "stuck", says: "", acts }] })
+  expect(explored).toMatchObject({ lives: 1, violations: ["stuck, undisturbed: it cannot go on"] })
+})
+
+test.each([{ depth: 3 }, { depth: 1, every: 0 }, { scenarios: [] }])(
+  "exploreCrashes(%j) is refused",
+  async (options) => {
+    await expect(exploreCrashes(options as never)).rejects.toThrow(TypeError)
+  },
+)
+
+/** Records something else once so many of its processes have died. */
+function forgetful(deaths: number): CrashScenario {
+  return {
+    name: "forgetful",
+    says: "",
+    acts: ({ client, record }) => [() => record(client.lives > deaths ? "another" : "1")()],
+  }
+}
