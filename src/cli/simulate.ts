@@ -1,12 +1,11 @@
 /** `sturdy simulate`: the deterministic simulator, seed by seed. */
 import { failureText, knobsText, stepLines } from "../testing/simulator/failure-text.ts"
-import { planOf } from "../testing/simulator/plan.ts"
+import { planOf, seed_max } from "../testing/simulator/plan.ts"
 import { reach } from "../testing/simulator/reach.ts"
 import { run } from "../testing/simulator/run.ts"
 import { simulate as simulateSeeds, type SimulateReport } from "../testing/simulator/simulate.ts"
 import { type Command, type ExitCode, type Input, note, numberOption, print, printJson, UsageError } from "./command.ts"
 
-const seed_max = 2 ** 32 - 1
 const progress_ms = 1_000
 
 export const simulate: Command = {
@@ -33,14 +32,17 @@ The same seed does the same again. What fails is shrunk to the steps that are en
   async run(input) {
     const seed = numberOption(simulate, input, "seed", { min: 0, max: seed_max })
     const seeds = numberOption(simulate, input, "seeds", { min: 1, max: seed_max })
-    if (seed !== undefined && seeds !== undefined) throw new UsageError("--seed or --seeds, not both", simulate)
-    if (seed !== undefined && !input.options.json) await tell(seed)
-    const from = seed ?? numberOption(simulate, input, "from", { min: 0, max: seed_max }) ?? 1
-    return many(input, seed === undefined ? (seeds ?? 1_000) : 1, from)
+    const from = numberOption(simulate, input, "from", { min: 0, max: seed_max })
+    if (seed === undefined) return many(input, seeds ?? 1_000, from ?? 1)
+    if (seeds !== undefined) throw new UsageError("--seed or --seeds, not both", simulate)
+    if (from !== undefined) throw new UsageError("--seed or --from, not both", simulate)
+    if (!input.options.json) await tell(seed)
+    return many(input, 1, seed)
   },
 }
 
 async function many(input: Input, seeds: number, from: number): Promise<ExitCode> {
+  if (from + seeds - 1 > seed_max) throw new UsageError(`the last seed that there is is ${seed_max}`, simulate)
   const began = Date.now()
   let told = began
   let done = 0

@@ -26,7 +26,9 @@ test.each([
   [["--seeds", "0"], "--seeds must be a number from 1"],
   [["--seeds", "x"], "--seeds must be a number"],
   [["--seed", "-1"], "--seed"],
-  [["--seed", "1", "--seeds", "2"], "not both"],
+  [["--seed", "1", "--seeds", "2"], "--seed or --seeds, not both"],
+  [["--seed", "1", "--from", "2"], "--seed or --from, not both"],
+  [["--from", "4294967295", "--seeds", "2"], "the last seed that there is is 4294967295"],
   [["--sed", "1"], "Unknown option '--sed'"],
 ])("simulate %j is wrong usage", async (args, message) => {
   const { code, err } = await run(["simulate", ...args])

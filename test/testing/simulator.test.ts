@@ -65,6 +65,22 @@ describe("a plan that fails", () => {
   })
 })
 
-test.each([{ seeds: -1 }, { seeds: 1.5 }, { seeds: 1, from: NaN }])("simulate(%j) is refused", async (options) => {
-  expect(simulate(options)).rejects.toThrow(RangeError)
+test.each([
+  { seeds: -1 },
+  { seeds: 0 },
+  { seeds: 1.5 },
+  { seeds: 1, from: NaN },
+  { seeds: 2, from: 2 ** 32 - 1 },
+  { seeds: 1, failures_max: 0 },
+])("simulate(%j) is refused", async (options) => {
+  await expect(simulate(options)).rejects.toThrow(TypeError)
+})
+
+test.each([-1, 1.5, NaN, 2 ** 32, "7" as never])("planOf(%p) is refused", (seed) => {
+  expect(() => planOf(seed)).toThrow("a seed is a whole number from 0 to 4294967295")
+})
+
+test("a plan that does not fail is not shrunk", async () => {
+  const plan = planOf(7)
+  await expect(shrink(plan, await run(plan))).rejects.toThrow("seed 7 did not fail")
 })
