@@ -4,8 +4,23 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { connectionFaultNames, exchangeFaultNames, faults, work } from "../../src/testing/index.ts"
 
-const page = readFileSync(join(import.meta.dir, "..", "..", "docs", "failure-kit.md"), "utf8")
-const rows = [...page.matchAll(/^\| `?([^|`]+?)`? +\| (.+?) +\|$/gm)].map(([, name, says]) => ({ name, says }))
+const root = join(import.meta.dir, "..", "..")
+const page = readFileSync(join(root, "docs", "failure-kit.md"), "utf8")
+const rows = [...page.matchAll(/^\| (`?)([^|`]+?)`? +\| (.+?) +\|$/gm)].map(([, quote, name, says]) => ({
+  isCode: quote !== "",
+  name: name!,
+  says: says!,
+}))
+
+/** Fates of the proxy, in order, with the comment that stands before each. */
+const source = readFileSync(join(root, "src", "testing", "fault-proxy", "fate.ts"), "utf8")
+const fates = [...source.matchAll(/\/\*\*((?:(?!\*\/).)*)\*\/\s*\| \{ fault: "(\w+)"/gs)].map(([, comment, name]) => ({
+  name: name!,
+  says: comment!
+    .replaceAll(/\s+(\* ?)?/g, " ")
+    .split("@default")[0]!
+    .trim(),
+}))
 
 test("every fault of the simulator, and everything that hosts do", () => {
   const isThere = (name: string, says: string) => rows.some((row) => row.name === name && row.says === says)
@@ -13,6 +28,6 @@ test("every fault of the simulator, and everything that hosts do", () => {
 })
 
 test("every fault of the proxy", () => {
-  const names = [...exchangeFaultNames, ...connectionFaultNames]
-  expect(names.filter((name) => !rows.some((row) => row.name === name))).toEqual([])
+  expect(fates.map(({ name }) => name).toSorted()).toEqual([...exchangeFaultNames, ...connectionFaultNames].toSorted())
+  expect(rows.filter(({ isCode }) => isCode).map(({ name, says }) => ({ name, says }))).toEqual(fates)
 })
