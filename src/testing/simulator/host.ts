@@ -2,7 +2,8 @@
 import type { Intent } from "../../handle.ts"
 import { SturdyError } from "../../intent/error.ts"
 import type { RecordInput } from "../../record-input.ts"
-import { type Client, Killed } from "../world/client.ts"
+import type { Client } from "../world/client.ts"
+import { Killed } from "../world/life.ts"
 import type { Dice } from "./dice.ts"
 
 /** An op of this life: it can be referred to. */

@@ -1,7 +1,8 @@
-/** One seed's world in motion: its steps, time between them, and its end, when faults stop and everything must drain. */
+/** One seed's world in motion: its steps, the time between them, and how faults stop. What must hold then: ending.ts. */
 import * as limit from "../../intent/limit.ts"
 import type { RecordInput } from "../../record-input.ts"
-import { type Client, Killed } from "../world/client.ts"
+import type { Client } from "../world/client.ts"
+import { Killed } from "../world/life.ts"
 import type { Backup, OutboxFile } from "../world/outbox-file.ts"
 import { World } from "../world/world.ts"
 import { Dice } from "./dice.ts"
@@ -87,7 +88,7 @@ export class Simulation {
       if (client.killed) return this.#restart(client)
       const did = await rule.strike(this, client, dice)
       if (did === undefined) return
-      this.watch.struck(rule.name)
+      this.watch.count(`did ${rule.name}`)
       this.world.say(`${client.name} ${rule.name} ${did}`)
     } catch (error) {
       if (error instanceof Killed) this.world.say(`${client.name} died at ${error.message} of ${rule.name}`)

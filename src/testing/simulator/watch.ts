@@ -1,9 +1,8 @@
 /** Looks after each event whether everything holds, and counts what was met: faults, refusals, failures, blocks. */
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { SturdyError } from "../../intent/error.ts"
-import type { TransportRequest } from "../../wire/transport.ts"
-import { TransportFault, type TransportResponse } from "../../wire/transport.ts"
 import type { Ack, AppendBatch, Refusal } from "../../wire/contract.ts"
+import { TransportFault, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
 import type { Client } from "../world/client.ts"
 import type { OutboxFile } from "../world/outbox-file.ts"
 import type { FaultName } from "./faults.ts"
@@ -50,10 +49,6 @@ export class Watch {
     world.server.answered = (batch, answer) => this.#answered(batch, answer)
     world.net.left = (client, request) => this.#left(client, request)
     world.net.heard = (client, request, answer) => this.#returned(client, request, answer)
-  }
-
-  struck(name: string): void {
-    this.count(`did ${name}`)
   }
 
   count(what: string): void {
