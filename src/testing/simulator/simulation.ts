@@ -7,7 +7,7 @@ import type { Backup, OutboxFile } from "../world/outbox-file.ts"
 import { World } from "../world/world.ts"
 import { Dice } from "./dice.ts"
 import { faults } from "./faults.ts"
-import { Host, isRefusal } from "./host.ts"
+import { Host, isExpected } from "./host.ts"
 import { Owner } from "./owner.ts"
 import type { Plan, Step } from "./plan.ts"
 import type { Rule } from "./rule.ts"
@@ -92,7 +92,7 @@ export class Simulation {
       this.world.say(`${client.name} ${rule.name} ${did}`)
     } catch (error) {
       if (error instanceof Killed) this.world.say(`${client.name} died at ${error.message} of ${rule.name}`)
-      else if (isRefusal(error)) this.world.say(`${client.name} ${rule.name}: ${error.code}`)
+      else if (isExpected(error)) this.world.say(`${client.name} ${rule.name}: ${error.code}`)
       else throw error
     }
     this.watch.check()
@@ -120,7 +120,7 @@ export class Simulation {
     try {
       await client.outbox.close({ flush_ms })
     } catch (error) {
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
     } finally {
       if (client.lives === lives) {
         this.#closing.delete(client)
@@ -153,7 +153,7 @@ export class Simulation {
     try {
       stream.record({ method: "put", args: [`${this.nextName()}r`], key: "a" })
     } catch (error) {
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
     }
   }
 
@@ -166,7 +166,7 @@ export class Simulation {
     } catch (error) {
       // The disk is full, or somebody holds the lock: it tries again later.
       client.kill()
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
       this.world.say(`${client.name} cannot start`)
     }
   }

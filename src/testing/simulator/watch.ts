@@ -58,7 +58,7 @@ export class Watch {
   /** @throws Violation */
   check(when: "running" | "healed" = "running"): void {
     const { world, hosts } = this.sim
-    for (const host of hosts) this.#wrong.push(...host.lies.splice(0))
+    for (const host of hosts) this.#wrong.push(...host.wrong.splice(0))
     const version = world.files.reduce((sum, file) => sum + file.commits, world.server.version)
     if (version !== this.#looked || when === "healed") {
       this.#looked = version
