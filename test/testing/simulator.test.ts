@@ -1,6 +1,8 @@
 /** The simulator: that it finds nothing in Sturdy, does the same again, and would find something. */
 import { describe, expect, test } from "bun:test"
-import { planOf, run, shrink, simulate, type Plan } from "../../src/testing/index.ts"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { faults, planOf, reach, run, shrink, simulate, work, type Plan } from "../../src/testing/index.ts"
 
 /** SEEDS=n tries more, FROM=s others. */
 const seeds = Number(process.env.SEEDS ?? 1_000)
@@ -12,6 +14,9 @@ test(
     const { failures, ...report } = await simulate({ seeds, from })
     expect(failures.map(({ plan, outcome }) => `seed ${plan.seed}: ${outcome.violation}`)).toEqual([])
     expect(report.seeds).toBe(seeds)
+    // Fewer seeds may miss the rarest.
+    const missed = reach(report.met).filter(({ what, count }) => what.startsWith("did ") && count === 0)
+    expect(seeds < 1_000 ? [] : missed).toEqual([])
   },
   { timeout: 600_000 },
 )
@@ -45,6 +50,15 @@ test("a plan names what it does: knobs, and steps with the time before them", ()
   expect(knobs.processes).toBeGreaterThan(0)
   expect(steps.length).toBeGreaterThan(5)
   for (const { after_ms, does } of steps) expect([after_ms >= 0, typeof does]).toEqual([true, "string"])
+})
+
+test("reach names all that was not met, and the tests that it sends to are there", () => {
+  const reached = reach(new Map([["did answer lost", 3]]))
+  expect(reached).toContainEqual({ what: "did answer lost", count: 3, elsewhere: undefined })
+  expect(reached.filter(({ what }) => what.startsWith("did "))).toHaveLength(faults.length + work.length)
+  const paths = reached.flatMap(({ elsewhere }) => elsewhere?.match(/^test\/[^:]+/) ?? [])
+  expect(paths.length).toBeGreaterThan(5)
+  expect(paths.filter((path) => !existsSync(join(import.meta.dir, "..", "..", path)))).toEqual([])
 })
 
 describe("a plan that fails", () => {
