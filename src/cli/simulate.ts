@@ -1,12 +1,11 @@
 /** `sturdy simulate`: the deterministic simulator, seed by seed. */
 import { failureText, knobsText, stepLines } from "../testing/simulator/failure-text.ts"
-import { planOf } from "../testing/simulator/plan.ts"
+import { planOf, seed_max } from "../testing/simulator/plan.ts"
 import { reach } from "../testing/simulator/reach.ts"
 import { run } from "../testing/simulator/run.ts"
 import { simulate as simulateSeeds, type SimulateReport } from "../testing/simulator/simulate.ts"
 import { type Command, type ExitCode, type Input, note, numberOption, print, printJson, UsageError } from "./command.ts"
 
-const seed_max = 2 ** 32 - 1
 const progress_ms = 1_000
 
 export const simulate: Command = {
@@ -48,6 +47,7 @@ Exit code 1 if anything fails. A core runs some hundred seeds per second.
 }
 
 async function many(input: Input, seeds: number, from: number): Promise<ExitCode> {
+  if (from + seeds - 1 > seed_max) throw new UsageError(`the last seed that there is is ${seed_max}`, simulate)
   const began = Date.now()
   let told = began
   let done = 0

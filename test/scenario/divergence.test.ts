@@ -1,6 +1,6 @@
 /** Both ends tell different stories: restored, copied, rolled back, lost, doubled, late, killed. */
 import { expect, test } from "bun:test"
-import { inWorld, openWorld, type World } from "../../src/testing/world/world.ts"
+import { inWorld, type World } from "../../src/testing/world/world.ts"
 
 test(
   "lost request: sent again, applied once",
@@ -271,53 +271,6 @@ test(
     expect(world.trace).toEqual(["hold", "1 @0: applied 1", "1 @0: duplicate 1"])
   }),
 )
-
-test("killed at every point of a life, the next process goes on and nothing is lost or doubled", async () => {
-  const { points, stands } = await life()
-  const wrong: string[] = []
-  for (const [index, point] of points.entries()) {
-    const other = await life([index + 1])
-    if (JSON.stringify(other.stands) !== JSON.stringify(stands)) wrong.push(`${point}: ${JSON.stringify(other.stands)}`)
-  }
-  expect(wrong).toEqual([])
-  expect(new Set(points.map((point) => point.split(":")[0]))).toEqual(
-    new Set(["open stream", "record", "acquire lease", "freeze", "flush", "settle", "release lease", "record removal"]),
-  )
-}, 60_000)
-
-test("killed twice, at any two points of its lives, nothing is lost or doubled", async () => {
-  const { points, stands } = await life()
-  const wrong: string[] = []
-  for (let seed = 1; seed <= 50; seed++) {
-    const first = 1 + ((seed * 31) % points.length)
-    const second = 1 + ((seed * 17) % 24)
-    const other = await life([first, second])
-    if (JSON.stringify(other.stands) !== JSON.stringify(stands))
-      wrong.push(`${first} ${second}: ${JSON.stringify(other.stands)}`)
-  }
-  expect(wrong).toEqual([])
-}, 60_000)
-
-/** A day of a client whose processes die at the n-th crash point of their lives. */
-async function life(deaths: readonly number[] = []) {
-  await using world = await openWorld({ creates: true })
-  const a = world.mortal([...deaths])
-  // A process that died while it recorded does not know whether it did: the same captureId settles it.
-  const record = (name: string, more = {}) => a.survives(() => a.record(name, { captureId: name, ...more }))
-  await record("1", { key: "k" })
-  await record("2", { key: "k" })
-  await record("3", { poison: true })
-  await a.survives(() => a.posts("lose response"))
-  await record("4")
-  await a.survives(() => a.drained())
-  await record("5")
-  await a.survives(() => a.drained())
-  await a.survives(() => a.remove())
-  await a.survives(() => a.drained())
-  const points = [...a.crashPoints]
-  a.spare()
-  return { points, stands: { ...(await world.healed()), share: world.server.share } }
-}
 
 /** A client that has pruned its oldest batch: a thousand newer ops, and more than 7 days. */
 async function pruned(world: World) {

@@ -6,8 +6,8 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { Grant } from "../../src/wire/contract.ts"
-import { RealCore } from "../simulator/core.ts"
-import { type Answer, Oracle, type OracleBatch, type OracleOp } from "../simulator/oracle.ts"
+import { type Answer, Oracle, type OracleBatch, type OracleOp } from "./oracle.ts"
+import { RealCore } from "./real-core.ts"
 import { patience_ms, repeated } from "./repeated.ts"
 
 /** An outbox, as far as a service can tell. */
@@ -318,3 +318,13 @@ test(
   },
   patience_ms,
 )
+
+test("a batch over the limit of ops is too_large whatever it was made for", () => {
+  const real = new Real({})
+  const model = new Model(real.core.ops_max)
+  const ops = Array.from({ length: real.core.ops_max + 1 }, () => model.newOp({}))
+  const { writer, cursor, head } = model.outboxes[0]!
+  decide(model, real, { writer, cursor, head, settled: "01HF7YAT02AAAAAAAAAAAAAAAA", ops })
+  expect(real.reached).toEqual({ too_large: 1 })
+  real.core.close()
+})

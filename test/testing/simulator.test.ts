@@ -1,6 +1,8 @@
 /** The simulator: that it finds nothing in Sturdy, does the same again, and would find something. */
 import { describe, expect, test } from "bun:test"
-import { planOf, run, shrink, simulate, type Plan } from "../../src/testing/index.ts"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { faults, planOf, reach, run, shrink, simulate, work, type Plan } from "../../src/testing/index.ts"
 
 /** SEEDS=n tries more, FROM=s others. */
 const seeds = Number(process.env.SEEDS ?? 1_000)
@@ -12,6 +14,9 @@ test(
     const { failures, ...report } = await simulate({ seeds, from })
     expect(failures.map(({ plan, outcome }) => `seed ${plan.seed}: ${outcome.violation}`)).toEqual([])
     expect(report.seeds).toBe(seeds)
+    // Fewer seeds may miss the rarest.
+    const missed = reach(report.met).filter(({ what, count }) => what.startsWith("did ") && count === 0)
+    expect(seeds < 1_000 ? [] : missed).toEqual([])
   },
   { timeout: 600_000 },
 )
@@ -36,6 +41,15 @@ test("a plan names what it does: knobs, and steps with the time before them", ()
   for (const { after_ms, does } of steps) expect([after_ms >= 0, typeof does]).toEqual([true, "string"])
 })
 
+test("reach names all that was not met, and the tests that it sends to are there", () => {
+  const reached = reach(new Map([["did answer lost", 3]]))
+  expect(reached).toContainEqual({ what: "did answer lost", count: 3, elsewhere: undefined })
+  expect(reached.filter(({ what }) => what.startsWith("did "))).toHaveLength(faults.length + work.length)
+  const paths = reached.flatMap(({ elsewhere }) => elsewhere?.match(/^test\/[^:]+/) ?? [])
+  expect(paths.length).toBeGreaterThan(5)
+  expect(paths.filter((path) => !existsSync(join(import.meta.dir, "..", "..", path)))).toEqual([])
+})
+
 describe("a plan that fails", () => {
   /** Not a bug of Sturdy's: the plan itself is wrong. */
   const failing: Plan = {
@@ -54,15 +68,24 @@ describe("a plan that fails", () => {
   })
 })
 
-const wrong: [options: unknown, message: string][] = [
-  [{ seeds: -1 }, "seeds must be a whole number, got -1"],
-  [{ seeds: 1.5 }, "seeds must be a whole number"],
-  [{ seeds: 1, from: NaN }, "from must be a whole number"],
-  [{ seeds: 1, failures_max: 0 }, "failures_max must be at least 1"],
-  [{ seeds: 1, sedes: 1 }, "has no field sedes"],
-  [undefined, "must be an object, got undefined"],
-]
+test.each([
+  { seeds: -1 },
+  { seeds: 0 },
+  { seeds: 1.5 },
+  { seeds: 1, from: NaN },
+  { seeds: 2, from: 2 ** 32 - 1 },
+  { seeds: 1, failures_max: 0 },
+  { seeds: 1, sedes: 1 } as never,
+  undefined as never,
+])("simulate(%j) is refused", async (options) => {
+  await expect(simulate(options)).rejects.toThrow(TypeError)
+})
 
-test.each(wrong)("simulate(%j) is refused", async (options, message) => {
-  expect(simulate(options as never)).rejects.toThrow(message)
+test.each([-1, 1.5, NaN, 2 ** 32, "7" as never])("planOf(%p) is refused", (seed) => {
+  expect(() => planOf(seed)).toThrow("a seed is a whole number from 0 to 4294967295")
+})
+
+test("a plan that does not fail is not shrunk", async () => {
+  const plan = planOf(7)
+  await expect(shrink(plan, await run(plan))).rejects.toThrow("seed 7 did not fail")
 })

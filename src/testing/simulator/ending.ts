@@ -10,7 +10,7 @@ const rounds_max = 4
 export async function end(sim: Simulation): Promise<void> {
   const { world, watch } = sim
   await sim.heal()
-  await settle(sim)
+  await drainPastBlocks(sim)
   if (sim.plan.seed % 3 === 0) await mend(sim)
   watch.check("healed")
   checkBlocks(sim)
@@ -21,7 +21,7 @@ export async function end(sim: Simulation): Promise<void> {
 }
 
 /** Everything drains, and people lift what stands in the way. */
-async function settle(sim: Simulation): Promise<void> {
+async function drainPastBlocks(sim: Simulation): Promise<void> {
   for (let round = 1; ; round++) {
     await drain(sim)
     const blocked = liftable(sim)
@@ -48,23 +48,23 @@ async function drain(sim: Simulation): Promise<void> {
     for (const client of each) {
       if (!client.opened) continue
       const began = world.clock.monotonic()
-      await drained(sim, client, bound_ms)
+      await flush(sim, client, bound_ms)
       const took_ms = world.clock.monotonic() - began
       if (took_ms > bound_ms) sim.watch.fail(`I10 ${client.name} took ${took_ms} ms to drain, over ${bound_ms}`)
     }
   }
 }
 
-async function drained(sim: Simulation, client: Client, bound_ms: number): Promise<void> {
+async function flush(sim: Simulation, client: Client, bound_ms: number): Promise<void> {
   const { clock } = sim.world
   const until = clock.monotonic() + bound_ms
   let report: FlushReport | undefined
-  const flush = () =>
+  const ask = () =>
     client.outbox.flush().then(
       (done) => (report = done),
       (error: unknown) => sim.watch.fail(`flush of ${client.name}: ${String(error)}`),
     )
-  void flush()
+  void ask()
   for (;;) {
     await sim.world.calm()
     sim.watch.check()
@@ -74,7 +74,7 @@ async function drained(sim: Simulation, client: Client, bound_ms: number): Promi
     if (isOfDisk) {
       await sim.pass(limit.poll_ms)
       report = undefined
-      void flush()
+      void ask()
       continue
     }
     const next = clock.nextAt
@@ -119,7 +119,7 @@ async function mend(sim: Simulation): Promise<void> {
     for (const [client, stream] of dead)
       for (const name of client.undecided(stream))
         if (client.undecided(stream).includes(name)) sim.host(client).retry(name, stream)
-    await settle(sim)
+    await drainPastBlocks(sim)
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Intent } from "../../handle.ts"
 import { SturdyError } from "../../intent/error.ts"
 import type { RecordInput } from "../../record-input.ts"
-import { type Client, Killed } from "../world/client.ts"
+import type { Client } from "../world/client.ts"
+import { Killed } from "../world/life.ts"
 import type { Dice } from "./dice.ts"
 
 /** An op of this life: it can be referred to. */
@@ -20,8 +21,8 @@ interface Owed {
   input: RecordInput
 }
 
-/** What a host may be told instead of an answer; anything else is a bug. */
-const refusals: ReadonlySet<string> = new Set([
+/** Codes that a host may be told instead of an answer; any other one is a bug. */
+const expectedCodes: ReadonlySet<string> = new Set([
   "outbox_full",
   "stream_closed",
   "busy",
@@ -34,9 +35,9 @@ const refusals: ReadonlySet<string> = new Set([
   "dead_letter_dependent",
 ])
 
-/** A refusal of record, a retry, a removal … that a host lives with. */
-export function isRefusal(error: unknown): error is SturdyError {
-  return error instanceof SturdyError && refusals.has(error.code)
+/** An error of record, a retry, a removal … that a host lives with. */
+export function isExpected(error: unknown): error is SturdyError {
+  return error instanceof SturdyError && expectedCodes.has(error.code)
 }
 
 /** Nothing was written, or nobody knows: the same captureId may be told again. */
@@ -47,14 +48,14 @@ function mayRepeat(error: unknown): boolean {
 export class Host {
   readonly #held: Held[] = []
   #owed: Owed[] = []
-  /** Results that were not those of their ops. */
-  readonly lies: string[] = []
+  /** What it was told and is not so: a result of another op, a refusal of what was written. */
+  readonly wrong: string[] = []
   /** What each op that refers to another one was recorded about, by its name. */
   readonly about = new Map<string, string>()
 
   constructor(readonly client: Client) {}
 
-  /** Says how it went. @throws Killed, or what is no refusal */
+  /** Says how it went. @throws Killed, or what is not expected */
   record(name: string, stream: string, input: RecordInput, isAgain = false): string {
     const { file } = this.client
     const before = file.opCount
@@ -63,9 +64,9 @@ export class Host {
       return ""
     } catch (error) {
       if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
-        this.lies.push(`I7 ${name} was refused with ${error.code}, and is there`)
+        this.wrong.push(`I7 ${name} was refused with ${error.code}, and is there`)
       if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
-      if (!isRefusal(error)) throw error
+      if (!isExpected(error)) throw error
       return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`
     }
   }
@@ -84,7 +85,7 @@ export class Host {
     try {
       return `retried ${client.retry(name, stream).join(" ")}`
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (!isExpected(error)) throw error
       if (error.code !== "dead_letter_dependent" || !error.message.includes("was given up"))
         return `${name}: ${error.code}`
       return `given up ${client.discard(name, stream).join(" ")}`
@@ -109,10 +110,10 @@ export class Host {
     this.client.outbox.result(intent).then(
       (result) => {
         const found = (result as { name?: unknown } | undefined)?.name
-        if (found !== name) this.lies.push(`the result of ${name} is that of ${String(found)}`)
+        if (found !== name) this.wrong.push(`the result of ${name} is that of ${String(found)}`)
       },
       (error: unknown) => {
-        if (!(error instanceof SturdyError)) this.lies.push(`the result of ${name}: ${String(error)}`)
+        if (!(error instanceof SturdyError)) this.wrong.push(`the result of ${name}: ${String(error)}`)
       },
     )
   }

@@ -34,8 +34,11 @@ export interface Plan {
   steps: Step[]
 }
 
+/** Seeds beyond it would do what smaller ones do: dice have 32 bits. */
+export const seed_max = 2 ** 32 - 1
+
 const steps_min = 10
-const steps_max = 34
+const steps_max = 33
 
 /**
  * Faults that go together, for seeds that meet no others: chaos of everything hides what only two of them do together
@@ -59,12 +62,15 @@ const biased: readonly (readonly FaultName[])[] = [
   ["app bug", "service killed before commit", "gateway status"],
 ]
 
+/** @throws TypeError if the seed is none */
 export function planOf(seed: number): Plan {
+  if (!Number.isSafeInteger(seed) || seed < 0 || seed > seed_max)
+    throw new TypeError(`a seed is a whole number from 0 to ${seed_max}, got ${String(seed)}`)
   const dice = new Dice(seed)
   const may = faultsOf(dice)
   const doing = [...work, ...faults.filter(({ name }) => may.has(name)).map(boosted(may.size))]
   const steps: Step[] = []
-  const count = steps_min + dice.below(steps_max - steps_min)
+  const count = steps_min + dice.below(steps_max - steps_min + 1)
   for (let n = 0; n < count; n++)
     steps.push({ after_ms: gap(dice), does: dice.weighted(doing).name, seed: dice.seed() })
   return { seed, knobs: knobsOf(dice), steps }

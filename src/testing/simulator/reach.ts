@@ -15,15 +15,15 @@ export interface Reached {
   elsewhere: string | undefined
 }
 
-/** Of the file system and of real sizes: no world in memory has them. */
+/** Of the file system, of real sizes, of an order of calls that no outbox makes: no world in memory meets them. */
 const elsewhere: Readonly<Record<string, string>> = {
-  "refused stale_epoch": "each POST redeems anew: test/service/capability.test.ts",
-  "failed stale_epoch": "each POST redeems anew: test/flusher/verdict.test.ts",
   "refused share_removed": "thrown by redeemShare: `blocked share_removed`",
   "blocked damaged": "test/store/checksum.test.ts",
   "blocked outbox_full": "test/flusher/quota.test.ts",
   "blocked database_moved": "test/flusher/disk-block.test.ts",
   "blocked server_reset": "test/scenario/divergence.test.ts: needs more than is retained",
+  "refused stale_epoch": "test/service/capability.test.ts: each POST redeems before it appends",
+  "failed stale_epoch": "test/flusher/verdict.test.ts: each POST redeems before it appends",
   "refused too_large": "test/flusher/narrow.test.ts",
   "refused malformed": "test/testing: eachServiceCheck",
   "refused unsupported": "test/testing: eachServiceCheck",

@@ -2,11 +2,12 @@
 import type { Plan, Step } from "./plan.ts"
 import { type Outcome, run } from "./run.ts"
 
-/** A plan of 50 steps needs about a hundred. */
+/** The longest plan needs about a hundred. */
 const runs_max = 500
 
-/** The smallest part of the plan found that fails in the same way, with its outcome. */
+/** The smallest part of the plan found that fails in the same way, with its outcome. @throws TypeError if it did not fail */
 export async function shrink(plan: Plan, outcome: Outcome): Promise<{ plan: Plan; outcome: Outcome }> {
+  if (outcome.violation === undefined) throw new TypeError(`seed ${plan.seed} did not fail: there is nothing to shrink`)
   const wanted = kindOf(outcome)
   let best = { plan, outcome }
   let runs = 0

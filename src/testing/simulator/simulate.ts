@@ -1,7 +1,7 @@
 /** Many seeds, one after the other: what was met, what did not hold, and whether the same seed does the same again. */
 import { shapeProblem } from "../../intent/shape.ts"
 import { faults } from "./faults.ts"
-import { planOf, type Plan } from "./plan.ts"
+import { planOf, type Plan, seed_max } from "./plan.ts"
 import { type Outcome, run } from "./run.ts"
 import { shrink } from "./shrink.ts"
 
@@ -25,8 +25,11 @@ export interface Failure {
 }
 
 export interface SimulateReport {
+  /** So many were run: fewer than asked for if too many failed. */
   seeds: number
+  /** Seeds in which something did not hold. */
   violations: number
+  /** So many struck. */
   faults: number
   /** Deaths of a client's process or of the service. */
   crashes: number
@@ -40,13 +43,18 @@ export interface SimulateReport {
 /** One seed in so many is run twice. */
 const rerun_every = 100
 
-const faultNames = new Set(faults.map(({ name }) => `did ${name}`))
+const struck: ReadonlySet<string> = new Set(faults.map(({ name }) => `did ${name}`))
 
-/** Runs the seeds. What did not hold is in the report. @throws TypeError, RangeError if the options are none. */
+/** Runs the seeds; what did not hold is in the report. @throws TypeError if the options are none */
 export async function simulate(options: SimulateOptions): Promise<SimulateReport> {
-  const { seeds, from, failures_max, onSeed } = checked(options)
+  const wrong = shapeProblem(options, ["seeds", "from", "failures_max", "onSeed"])
+  if (wrong) throw new TypeError(`the options of simulate: the object ${wrong}`)
+  const { seeds, from = 1, failures_max = 10, onSeed } = options
+  assertWhole("seeds", seeds, 1, seed_max)
+  assertWhole("from", from, 0, seed_max - seeds + 1)
+  assertWhole("failures_max", failures_max, 1, seed_max)
   const met = new Map<string, number>()
-  const report = { seeds: 0, violations: 0, faults: 0, crashes: 0, posts: 0, simulated_ms: 0 }
+  const report = { seeds: 0, faults: 0, crashes: 0, posts: 0, simulated_ms: 0 }
   const failures: Failure[] = []
   for (let seed = from; seed < from + seeds && failures.length < failures_max; seed++) {
     const plan = planOf(seed)
@@ -57,22 +65,17 @@ export async function simulate(options: SimulateOptions): Promise<SimulateReport
     report.simulated_ms += outcome.simulated_ms
     for (const [what, count] of outcome.met) {
       met.set(what, (met.get(what) ?? 0) + count)
-      if (faultNames.has(what as never)) report.faults += count
+      if (struck.has(what)) report.faults += count
     }
     if (outcome.violation !== undefined) failures.push({ plan, outcome, shrunk: await shrink(plan, outcome) })
-    onSeed(outcome)
+    onSeed?.(outcome)
   }
   return { ...report, violations: failures.length, met, failures }
 }
 
-function checked(options: SimulateOptions): Required<SimulateOptions> {
-  const wrong = shapeProblem(options, ["seeds", "from", "failures_max", "onSeed"])
-  if (wrong) throw new TypeError(`the options of simulate: the object ${wrong}`)
-  const { seeds, from = 1, failures_max = 10, onSeed = () => {} } = options
-  for (const [name, value] of Object.entries({ seeds, from, failures_max }))
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, got ${value}`)
-  if (failures_max === 0) throw new RangeError("failures_max must be at least 1")
-  return { seeds, from, failures_max, onSeed }
+function assertWhole(name: string, value: number, min: number, max: number): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return
+  throw new TypeError(`${name} must be a whole number from ${min} to ${max}, got ${String(value)}`)
 }
 
 /** I15: the same seed gives the same trace. */

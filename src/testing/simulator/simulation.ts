@@ -1,12 +1,13 @@
-/** One seed's world in motion: its steps, time between them, and its end, when faults stop and everything must drain. */
+/** One seed's world in motion: its steps, the time between them, and how faults stop. What must hold then: ending.ts. */
 import * as limit from "../../intent/limit.ts"
 import type { RecordInput } from "../../record-input.ts"
-import { type Client, Killed } from "../world/client.ts"
+import type { Client } from "../world/client.ts"
+import { Killed } from "../world/life.ts"
 import type { Backup, OutboxFile } from "../world/outbox-file.ts"
 import { World } from "../world/world.ts"
 import { Dice } from "./dice.ts"
 import { faults } from "./faults.ts"
-import { Host, isRefusal } from "./host.ts"
+import { Host, isExpected } from "./host.ts"
 import { Owner } from "./owner.ts"
 import type { Plan, Step } from "./plan.ts"
 import type { Rule } from "./rule.ts"
@@ -87,11 +88,11 @@ export class Simulation {
       if (client.killed) return this.#restart(client)
       const did = await rule.strike(this, client, dice)
       if (did === undefined) return
-      this.watch.struck(rule.name)
+      this.watch.count(`did ${rule.name}`)
       this.world.say(`${client.name} ${rule.name} ${did}`)
     } catch (error) {
       if (error instanceof Killed) this.world.say(`${client.name} died at ${error.message} of ${rule.name}`)
-      else if (isRefusal(error)) this.world.say(`${client.name} ${rule.name}: ${error.code}`)
+      else if (isExpected(error)) this.world.say(`${client.name} ${rule.name}: ${error.code}`)
       else throw error
     }
     this.watch.check()
@@ -119,7 +120,7 @@ export class Simulation {
     try {
       await client.outbox.close({ flush_ms })
     } catch (error) {
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
     } finally {
       if (client.lives === lives) {
         this.#closing.delete(client)
@@ -152,7 +153,7 @@ export class Simulation {
     try {
       stream.record({ method: "put", args: [`${this.nextName()}r`], key: "a" })
     } catch (error) {
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
     }
   }
 
@@ -165,7 +166,7 @@ export class Simulation {
     } catch (error) {
       // The disk is full, or somebody holds the lock: it tries again later.
       client.kill()
-      if (!(error instanceof Killed) && !isRefusal(error)) throw error
+      if (!(error instanceof Killed) && !isExpected(error)) throw error
       this.world.say(`${client.name} cannot start`)
     }
   }

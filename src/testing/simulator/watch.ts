@@ -1,9 +1,8 @@
 /** Looks after each event whether everything holds, and counts what was met: faults, refusals, failures, blocks. */
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { SturdyError } from "../../intent/error.ts"
-import type { TransportRequest } from "../../wire/transport.ts"
-import { TransportFault, type TransportResponse } from "../../wire/transport.ts"
 import type { Ack, AppendBatch, Refusal } from "../../wire/contract.ts"
+import { TransportFault, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
 import type { Client } from "../world/client.ts"
 import type { OutboxFile } from "../world/outbox-file.ts"
 import type { FaultName } from "./faults.ts"
@@ -52,10 +51,6 @@ export class Watch {
     world.net.heard = (client, request, answer) => this.#returned(client, request, answer)
   }
 
-  struck(name: string): void {
-    this.count(`did ${name}`)
-  }
-
   count(what: string): void {
     this.met.set(what, (this.met.get(what) ?? 0) + 1)
   }
@@ -63,7 +58,7 @@ export class Watch {
   /** @throws Violation */
   check(when: "running" | "healed" = "running"): void {
     const { world, hosts } = this.sim
-    for (const host of hosts) this.#wrong.push(...host.lies.splice(0))
+    for (const host of hosts) this.#wrong.push(...host.wrong.splice(0))
     const version = world.files.reduce((sum, file) => sum + file.commits, world.server.version)
     if (version !== this.#looked || when === "healed") {
       this.#looked = version

@@ -6,14 +6,12 @@ import type { OutboxOptions } from "../../options.ts"
 import type { RecordInput } from "../../record-input.ts"
 import type { StreamRow, SturdyRef } from "../../store/stream.ts"
 import type { Stream } from "../../stream.ts"
-import { handleOf, Killed } from "./disk.ts"
-import { Life } from "./life.ts"
+import { handleOf } from "./disk.ts"
+import { Killed, Life } from "./life.ts"
 import { standsOf, statesIn } from "./op-state.ts"
 import type { Fate } from "./network.ts"
 import type { Backup, OpState, OutboxFile } from "./outbox-file.ts"
 import type { World } from "./world.ts"
-
-export { Killed }
 
 type More = Partial<RecordInput> & { poison?: boolean; stream?: string }
 

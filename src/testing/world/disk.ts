@@ -1,5 +1,6 @@
 /** What one process sees of its outbox file: the database, for as long as the process lives, with a disk that can fail. */
 import { type Database, SQLiteError, type SQLQueryBindings } from "bun:sqlite"
+import { Killed } from "./life.ts"
 import type { MemoryDatabase } from "./memory-database.ts"
 
 /** Faults of the disk under one outbox file, and of the others who use it. */
@@ -14,9 +15,6 @@ export interface Disk {
   /** Told after each commit. */
   committed(): void
 }
-
-/** The process is no more. */
-export class Killed extends Error {}
 
 type Wrapped = ReturnType<MemoryDatabase["prepared"]>
 
@@ -53,7 +51,7 @@ export function handleOf(disk: Disk, isDead: () => boolean): Database {
     const step = control[sql]
     if (step) return { run: step } as unknown as Wrapped
     const statement = db.prepared(sql)
-    return writes.test(sql) ? failing(statement, disk) : statement
+    return writes.test(sql) ? failingWhenFull(statement, disk) : statement
   }
   return new Proxy(db, {
     get(target, name) {
@@ -66,15 +64,15 @@ export function handleOf(disk: Disk, isDead: () => boolean): Database {
 }
 
 /** A statement that writes, on a disk that may be full. */
-function failing(statement: Wrapped, disk: Disk): Wrapped {
-  const first = () => {
+function failingWhenFull(statement: Wrapped, disk: Disk): Wrapped {
+  const assertRoom = () => {
     if (disk.isFull) throw sqliteError("SQLITE_FULL", 13, "database or disk is full")
   }
   const wrapped = {
-    run: (...params: SQLQueryBindings[]) => (first(), statement.run(...params)),
-    get: (...params: SQLQueryBindings[]) => (first(), statement.get(...params)),
-    all: (...params: SQLQueryBindings[]) => (first(), statement.all(...params)),
-    values: (...params: SQLQueryBindings[]) => (first(), statement.values(...params)),
+    run: (...params: SQLQueryBindings[]) => (assertRoom(), statement.run(...params)),
+    get: (...params: SQLQueryBindings[]) => (assertRoom(), statement.get(...params)),
+    all: (...params: SQLQueryBindings[]) => (assertRoom(), statement.all(...params)),
+    values: (...params: SQLQueryBindings[]) => (assertRoom(), statement.values(...params)),
   }
   return wrapped as unknown as Wrapped
 }

@@ -1,6 +1,8 @@
 /** One process from its start to its death: what it sees of time, and where it dies. */
 import type { Clock, Random, Seams } from "../../intent/seam.ts"
-import { Killed } from "./disk.ts"
+
+/** The process is no more. */
+export class Killed extends Error {}
 
 interface Surroundings {
   clock: Clock

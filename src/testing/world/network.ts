@@ -121,7 +121,7 @@ export class Network {
     return answer
   }
 
-  async #reach(fate: Fate, request: TransportRequest): Promise<TransportResponse> {
+  async #reach(fate: Exclude<Fate, "refuse">, request: TransportRequest): Promise<TransportResponse> {
     const { body } = request
     if (typeof fate === "string") return this.#reachNamed(fate, request)
     if ("status" in fate) {
@@ -140,13 +140,15 @@ export class Network {
     return "change" in fate ? { ...answer, body: fate.change(answer.body) } : answer
   }
 
-  async #reachNamed(fate: Extract<Fate, string>, request: TransportRequest): Promise<TransportResponse> {
+  async #reachNamed(
+    fate: Exclude<Extract<Fate, string>, "refuse">,
+    request: TransportRequest,
+  ): Promise<TransportResponse> {
     const { body } = request
     switch (fate) {
       case "twice":
         await this.#serve(body)
         return this.#serve(body)
-      case "refuse":
       case "lose request":
         throw lost()
       case "late":

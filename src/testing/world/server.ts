@@ -1,9 +1,8 @@
 /** The real share service of a test world, with methods whose effects can be counted. */
 import { createShareService, type ServiceEvent, type ShareServer } from "../../service/index.ts"
 import { ulidFromBytes } from "../../intent/ulid.ts"
-import type { Ack, AppendBatch, GrantLimits, Refusal } from "../../wire/contract.ts"
 import { BatchTransport } from "../../wire/batch-transport.ts"
-import type { LiveShare, ShareService } from "../../wire/contract.ts"
+import type { Ack, AppendBatch, GrantLimits, LiveShare, Refusal, ShareService } from "../../wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
 import { App, AppBug } from "./app.ts"
 import { giveMachine, type Machine, type MachineRows, takeMachine } from "./machine.ts"
@@ -40,7 +39,7 @@ export class Server {
     readonly limits: Partial<GrantLimits> = {},
   ) {
     this.#machine = takeMachine()
-    this.#service = this.#open()
+    this.#service = this.#serviceOn(this.#machine)
   }
 
   async fetch(body: string): Promise<Response> {
@@ -133,7 +132,7 @@ export class Server {
     this.isBusy = false
     this.busyFor(0)
     this.#service.close()
-    this.#service = this.#open()
+    this.#service = this.#serviceOn(this.#machine)
   }
 
   backup(): void {
@@ -163,7 +162,7 @@ export class Server {
     this.#service.close()
     giveMachine(this.#machine)
     this.#machine = takeMachine()
-    this.#service = this.#open()
+    this.#service = this.#serviceOn(this.#machine)
   }
 
   /** Another service answers at this address, until `back`: it has the shares, and none of their ops. */
@@ -186,6 +185,10 @@ export class Server {
   }
 
   /** While it is so, it answers `busy`. */
+  get isBusy(): boolean {
+    return this.#machine.isBusy
+  }
+
   set isBusy(isBusy: boolean) {
     this.#machine.isBusy = isBusy
   }
@@ -193,10 +196,6 @@ export class Server {
   /** It answers `busy` to so many transactions. */
   busyFor(transactions: number): void {
     this.#machine.busyFor = transactions
-  }
-
-  get isBusy(): boolean {
-    return this.#machine.isBusy
   }
 
   /** It is there, it is ours, and it has no bugs. */
@@ -213,10 +212,6 @@ export class Server {
     this.back()
     this.#service.close()
     giveMachine(this.#machine)
-  }
-
-  #open(): ShareServer {
-    return this.#serviceOn(this.#machine)
   }
 
   #serviceOn(machine: Machine): ShareServer {

@@ -106,9 +106,7 @@ export class World {
   }
 
   client(name = "A", ref = this.ref, options: ClientOptions = {}): Client {
-    const client = this.mortal([], name, ref, options)
-    client.reopen()
-    return client
+    return this.join(name, this.file(name), ref, options)
   }
 
   /** A client that is not started yet; its processes die as told. */
@@ -120,8 +118,7 @@ export class World {
 
   /** Another process, on a file that is there. */
   join(name: string, file: OutboxFile, ref: SturdyRef, options: ClientOptions = {}): Client {
-    const client = new Client(this, name, file, ref, options)
-    this.clients.push(client)
+    const client = this.mortal([], name, ref, options, file)
     client.reopen()
     return client
   }

@@ -16,7 +16,7 @@ export class RealCore {
   readonly #file = openShareServiceFile(":memory:")
   readonly #core: Core
   readonly #target: ShareServiceTarget
-  readonly #ref = { share_id: "share_of_the_simulator", secret: "secret_of_the_simulator" }
+  readonly #ref = { share_id: "share_of_the_model", secret: "secret_of_the_model" }
 
   /** What the handler is to do with an op: no part of the op's content. */
   readonly #does = new Map<string, OracleOp["does"]>()
