@@ -4,6 +4,9 @@ import type { LiveShare } from "../../wire/contract.ts"
 import type { Client } from "../world/client.ts"
 import type { World } from "../world/world.ts"
 
+/** What he may be told. */
+const refusals: ReadonlySet<string> = new Set(["share_removed", "share_unknown", "revoked", "stale_epoch", "busy"])
+
 export class Owner {
   readonly #random: Random
   /** He removed the share of `s`. */
@@ -51,7 +54,9 @@ export class Owner {
       return done
     } catch (error) {
       // The share may be without him by now.
-      return `refused ${error instanceof Error && "code" in error ? String(error.code) : ""}`
+      const code = error instanceof Error && "code" in error ? String(error.code) : ""
+      if (!refusals.has(code)) throw error
+      return `refused ${code}`
     }
   }
 }

@@ -115,8 +115,8 @@ export class Client {
 
   id(name: string): string {
     const known = this.file.recordedAnywhere.findLast((op_id) => this.world.name(op_id) === name)
-    // A process that died while it retried did not hear the names: then an op is called by its id.
-    return known ?? name
+    // A process that died while it retried, or that did not hear whether it had recorded: then the world knows, or nobody.
+    return known ?? this.world.idOf(name) ?? name
   }
 
   /** The next POSTs of this client meet these fates; returns when they have and nothing is left to do at once. */

@@ -118,8 +118,9 @@ export class Invariants {
       const state = states.get(op_id)?.[0]
       const name = `${this.world.name(op_id)} in ${file.name}`
       if (state === "applied" && !place.has(op_id) && isLive) return [`I4 ${name} counts as applied and is not`]
-      // A copy may have retried it at a service that had forgotten, and made known what this one would have missed.
-      const isSettled = state === "dead" && !(file.hasTwin && this.world.server.rollbacks > 0)
+      // A service that was rolled back has forgotten the rejection: a late request, or a copy that retries, may have it
+      // applied there after all, and by that make known again what would have shown the rollback.
+      const isSettled = state === "dead" && this.world.server.rollbacks === 0
       const never = isSettled || (state === "superseded" && !file.hasTwin)
       return never && place.has(op_id) ? [`I4 ${name} is ${state}, and applied`] : []
     })

@@ -140,6 +140,11 @@ export class World {
     return this.#names.get(op_id) ?? op_id
   }
 
+  /** The op that was called so last. */
+  idOf(name: string): string | undefined {
+    return [...this.#names].findLast(([, called]) => called === name)?.[0]
+  }
+
   rename(op_id: string, name: string): void {
     this.#names.set(op_id, name)
   }
