@@ -10,6 +10,8 @@ interface Planted {
   wrong: Wrong
   /** Beginning of the name of a check that must fail, and of what it appeals to. */
   caught: [check: string, law: string][]
+  /** Parts of what is told of the first of them. */
+  says?: string[]
 }
 
 const isAck = (answer: Ack | Refusal): answer is Ack => !("refused" in answer)
@@ -116,6 +118,35 @@ const planted: Record<string, Planted> = {
       },
     },
     caught: [["rule 5: the right head", "rule 5"]],
+  },
+  "takes any writer_id": {
+    wrong: {
+      append: (decide, batch) =>
+        decide(batch.writer_id === "short" ? { ...batch, writer_id: "long_enough_to_be_one" } : batch),
+    },
+    caught: [["rule 1: whatever is no batch", "rule 1"]],
+    says: ['sent      appendOps with writer_id "short": w2 for (0, -): a=put'],
+  },
+  "takes an op_id in lower case": {
+    wrong: {
+      append: (decide, batch) => {
+        const ops = batch.ops.map((op) => (op?.op_id?.toUpperCase ? { ...op, op_id: op.op_id.toUpperCase() } : op))
+        return decide({ ...batch, ops })
+      },
+    },
+    caught: [["rule 1: whatever is no batch", "rule 1"]],
+    says: ["sent      appendOps with op_id in lower case: w1 for (0, -): "],
+  },
+  "says malformed to an op that is too large": {
+    wrong: {
+      append: (decide, batch) => {
+        const answer = decide(batch)
+        if (isAck(answer) || answer.refused !== "too_large" || batch.ops.length > 1) return answer
+        return { refused: "malformed", message: "an op of many bytes" }
+      },
+    },
+    caught: [["rule 1: a batch over the granted", "rule 1"]],
+    says: ["sent      appendOps with an op of 4194305 UTF-8 bytes, ", "where op_bytes_max is 4194304: w1 for"],
   },
   "counts only what was applied": {
     wrong: {
@@ -309,7 +340,7 @@ async function failures(checks: Check[]): Promise<Map<string, unknown>> {
 }
 
 describe("a service is caught that", () => {
-  for (const [name, { wrong, caught }] of Object.entries(planted))
+  for (const [name, { wrong, caught, says = [] }] of Object.entries(planted))
     test(name, async () => {
       const checks = eachServiceCheck(wrongSubject(wrong))
       const failed = await failures(checks.filter(({ name }) => !long.test(name) || name.startsWith(caught[0]![0])))
@@ -319,6 +350,8 @@ describe("a service is caught that", () => {
         return [found.slice(0, check.length), appealed.slice(0, law.length)]
       })
       expect(told).toEqual(caught)
+      const [, first] = [...failed].find(([name]) => name.startsWith(caught[0]![0]))!
+      for (const part of says) expect(String(first)).toContain(part)
       // 256 random bits: no secret is in what is printed, not even where the service repeats it.
       expect([...failed.values()].map(String).join("\n")).not.toMatch(/[A-Za-z0-9_-]{43}/)
     })

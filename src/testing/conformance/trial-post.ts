@@ -72,8 +72,10 @@ export class TrialGrant {
     this.#call = call
   }
 
-  append(batch: AppendBatch): Sent {
-    return this.#call(`appendOps ${this.#notation.batch(batch)}`, this.#share.appendOps(batch), batch)
+  /** `what` tells of the batch what the notation does not show, e.g. a size. */
+  append(batch: AppendBatch, what?: string): Sent {
+    const text = `appendOps ${what === undefined ? "" : `with ${what}: `}${this.#notation.batch(batch)}`
+    return this.#call(text, this.#share.appendOps(batch), batch)
   }
 
   call(method: Exclude<ShareMethod, "appendOps">, input?: unknown): Sent {

@@ -100,16 +100,16 @@ export class Trial {
     }
   }
 
-  /** redeemShare and appendOps in one POST. */
-  async append(writer: Writer, batch: AppendBatch): Promise<Sent> {
+  /** redeemShare and appendOps in one POST; `what` is told with what was sent. */
+  async append(writer: Writer, batch: AppendBatch, what?: string): Promise<Sent> {
     const post = this.post()
-    const sent = post.redeem({ ...writer.ref, writer_id: writer.writer_id }).append(batch)
+    const sent = post.redeem({ ...writer.ref, writer_id: writer.writer_id }).append(batch, what)
     await post.send()
     return sent
   }
 
-  send(writer: Writer, ops: WireOp[], more: Partial<AppendBatch> = {}): Promise<Sent> {
-    return this.append(writer, this.batch(writer, ops, more))
+  send(writer: Writer, ops: WireOp[], more: Partial<AppendBatch> = {}, what?: string): Promise<Sent> {
+    return this.append(writer, this.batch(writer, ops, more), what)
   }
 
   /** New ops that the service must decide as they were made; the writer goes on from there. Returns the codes of what was rejected. */
