@@ -1,20 +1,10 @@
 /** The suite is itself tested: each service that is wrong in one way fails the check that is there for it. */
 import { describe, expect, test } from "bun:test"
 import { ulidToBytes } from "../../src/intent/ulid.ts"
-import { ShareError } from "../../src/service/share-error.ts"
+import type { ShareError } from "../../src/service/share-error.ts"
 import { type Check, ConformanceError, eachServiceCheck } from "../../src/testing/conformance/index.ts"
-import type { Ack, Refusal } from "../../src/wire/contract.ts"
-import { type Wrong, wrongSubject } from "./wrong-service.ts"
-
-interface Planted {
-  wrong: Wrong
-  /** Beginning of the name of a check that must fail, and of what it appeals to. */
-  caught: [check: string, law: string][]
-  /** Parts of what is told of the first of them. */
-  says?: string[]
-}
-
-const isAck = (answer: Ack | Refusal): answer is Ack => !("refused" in answer)
+import { wrongAnswers } from "./wrong-answers.ts"
+import { isAck, type Planted, type Wrong, wrongSubject } from "./wrong-service.ts"
 
 const planted: Record<string, Planted> = {
   "compares the cursor without the head": {
@@ -109,44 +99,6 @@ const planted: Record<string, Planted> = {
       ["rule 4: a batch that is sent again", "rule 4"],
       ["rule 4 before rule 5", "rule 4"],
     ],
-  },
-  "tells no register with a gap": {
-    wrong: {
-      append: (decide, batch) => {
-        const answer = decide(batch)
-        return isAck(answer) || answer.refused !== "gap" ? answer : { refused: "gap", message: "moved" }
-      },
-    },
-    caught: [["rule 5: the right head", "rule 5"]],
-  },
-  "takes any writer_id": {
-    wrong: {
-      append: (decide, batch) =>
-        decide(batch.writer_id === "short" ? { ...batch, writer_id: "long_enough_to_be_one" } : batch),
-    },
-    caught: [["rule 1: whatever is no batch", "rule 1"]],
-    says: ['sent      appendOps with writer_id "short": w2 for (0, -): a=put'],
-  },
-  "takes an op_id in lower case": {
-    wrong: {
-      append: (decide, batch) => {
-        const ops = batch.ops.map((op) => (op?.op_id?.toUpperCase ? { ...op, op_id: op.op_id.toUpperCase() } : op))
-        return decide({ ...batch, ops })
-      },
-    },
-    caught: [["rule 1: whatever is no batch", "rule 1"]],
-    says: ["sent      appendOps with op_id in lower case: w1 for (0, -): "],
-  },
-  "says malformed to an op that is too large": {
-    wrong: {
-      append: (decide, batch) => {
-        const answer = decide(batch)
-        if (isAck(answer) || answer.refused !== "too_large" || batch.ops.length > 1) return answer
-        return { refused: "malformed", message: "an op of many bytes" }
-      },
-    },
-    caught: [["rule 1: a batch over the granted", "rule 1"]],
-    says: ["sent      appendOps with an op of 4194305 UTF-8 bytes, ", "where op_bytes_max is 4194304: w1 for"],
   },
   "counts only what was applied": {
     wrong: {
@@ -274,23 +226,6 @@ const planted: Record<string, Planted> = {
       ["a share that is created, redeemed and removed", "a removed share"],
     ],
   },
-  "repeats the secret in an error": {
-    wrong: {
-      redeem: (redeem, input) => {
-        try {
-          return redeem(input)
-        } catch (error) {
-          const { code } = error as ShareError
-          if (code !== "share_unknown") throw error
-          throw new ShareError(code, `no share with secret ${String(input.secret)}`)
-        }
-      },
-    },
-    caught: [
-      ["no error and no refusal repeats a secret", "a secret is in no error"],
-      ["a wrong secret, an unknown share", "a bad secret"],
-    ],
-  },
   "takes any secret for a share that is there": {
     wrong: { create: (create, input) => (input.secret.length > 20 ? createAnyway(create, input) : create(input)) },
     caught: [["createShare of an id that is taken", "createShare"]],
@@ -340,7 +275,7 @@ async function failures(checks: Check[]): Promise<Map<string, unknown>> {
 }
 
 describe("a service is caught that", () => {
-  for (const [name, { wrong, caught, says = [] }] of Object.entries(planted))
+  for (const [name, { wrong, caught, says = [] }] of Object.entries({ ...planted, ...wrongAnswers }))
     test(name, async () => {
       const checks = eachServiceCheck(wrongSubject(wrong))
       const failed = await failures(checks.filter(({ name }) => !long.test(name) || name.startsWith(caught[0]![0])))
@@ -359,4 +294,15 @@ describe("a service is caught that", () => {
 
 test("the real core behind the same wrapper fails nothing", async () => {
   expect(await failures(eachServiceCheck(wrongSubject({})))).toEqual(new Map())
+})
+
+test("a service that names writer, batch and method in what it refuses and rejects fails nothing: they are no secrets", async () => {
+  const append: Wrong["append"] = (decide, batch) => {
+    const answer = decide(batch)
+    const what = JSON.stringify([batch.writer_id, batch.batch_id, batch.ops.map((op) => op?.method)])
+    if (!isAck(answer)) return { ...answer, message: what }
+    return { ...answer, rejected: answer.rejected.map((one) => ({ ...one, message: what })) }
+  }
+  const checks = eachServiceCheck(wrongSubject({ append })).filter(({ name }) => !long.test(name))
+  expect(await failures(checks)).toEqual(new Map())
 })

@@ -167,25 +167,38 @@ export const formCases: readonly ServiceCase[] = [
     },
   },
   {
-    name: "no error and no refusal repeats a secret, wherever it was put",
+    name: "no error, no refusal and no rejection repeats a secret, wherever it was put",
     run: async (t) => {
       const ref = await t.share()
       const writer_id = t.randomId(128)
-      const wrong = t.randomId()
+      const [wrong, other] = [t.randomId(), t.randomId()]
       const post = t.post()
-      if (!t.lacks("createShare")) post.create({ ...ref, secret: wrong, session_id: "conformance" })
+      const created = t.lacks("createShare")
+        ? []
+        : [
+            post.create({ ...ref, secret: wrong, session_id: "conformance" }),
+            post.create({ ...t.newRef(), secret: other }),
+          ]
       post.redeem({ ...ref, secret: wrong, writer_id })
+      post.redeem({ ...t.newRef(), secret: other, writer_id })
       post.redeem({ ...ref, secret: `${wrong}%`, writer_id })
-      post.redeem({ ...ref, writer_id: { secret: ref.secret } })
+      post.redeem({ ...ref, writer_id: "short" })
       const grant = post.redeem({ ...ref, writer_id })
       const batch = t.batch({ ref, writer_id, cursor: 0, head: null, settled: null }, [])
-      grant.append(batch)
-      grant.append({ ...batch, writer_id: `${ref.secret}%`, ops: [t.op()] })
-      grant.append({ ...batch, batch_id: ref.secret, ops: [t.op()] })
+      // Where no honest answer repeats it: a method's name or a batch_id it may well name.
+      const holding = t.call({ ...unknown, args: [ref.secret] }, { actor_id: ref.secret })
+      grant.append({ ...batch, expected_cursor: -1, ops: [holding] })
+      grant.append({ ...batch, settled_op_id: t.nextId(), ops: [holding] })
+      const rejecting = grant.append({ ...batch, ops: [holding] })
       if (!t.lacks("rotateSecret")) grant.call("rotateSecret", { secret: `${wrong}%` })
-      const received = await post.send()
-      for (const secret of [ref.secret, wrong])
-        if (received.includes(secret)) t.fail("secret", "the answer to this POST repeats a secret that was sent")
+      await post.send()
+      // What createShare answers names the secret, as it must; here it may not answer.
+      for (const sent of created) t.error("create", sent, sent === created[0] ? "share_exists" : "malformed")
+      t.ack("rule3", rejecting, { rejected: [[holding, undefined]], cursor: 1, head: holding.op_id })
+      t.repeatsNone(
+        post,
+        [ref.secret, wrong, other].map((secret) => t.secret(secret)),
+      )
     },
   },
   {
@@ -194,8 +207,11 @@ export const formCases: readonly ServiceCase[] = [
       const writer = await t.writer()
       const post = t.post()
       const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
-      grant.append(t.batch(writer, [t.op(), t.poison()]))
-      if ((await post.send()).includes(writer.ref.secret)) t.fail("secret", "an Ack or a grant repeats the secret")
+      const [op, poison] = [t.op(), t.poison()]
+      const sent = grant.append(t.batch(writer, [op, poison]))
+      await post.send()
+      t.ack("rule3", sent, { applied: [op], rejected: [[poison, undefined]], cursor: 2, head: poison.op_id })
+      t.repeatsNone(post, [t.secret(writer.ref.secret)])
     },
   },
 ]
