@@ -10,6 +10,7 @@ import {
   eachStoreCheck,
   type MethodCall,
   type OptionalMethod,
+  type ServicePlace,
   type ServiceSubject,
   type ShareRef,
   type StorePlace,
@@ -106,10 +107,80 @@ test("a failure tells what was sent, what came back, what was due by which rule,
   expect(said).toContain("POST 1\n    createShare")
 })
 
-test("a server that is not there is said to be, and no check passes", async () => {
-  const { service } = { service: "http://127.0.0.1:1/rpc/share" }
-  const said = await failureOf({ ...least, make: () => ({ service }) }, "rule 3: a batch")
-  expect(said).toContain("answered  no answer:")
+describe("nobody answers as a Cap'n Web service:", () => {
+  const at = "nobody answered as a Cap'n Web service at http://127.0.0.1:1/rpc/share: "
+  const service = "http://127.0.0.1:1/rpc/share?token=not_shown"
+  const ref: ShareRef = { share_id: "s".repeat(22), secret: "x".repeat(43) }
+  const all = { ...least.methods, echo: "echo", failing: { method: "fail" } }
+
+  async function firstLines(place: ServicePlace, more: Partial<ServiceSubject> = {}): Promise<Set<string>> {
+    const hooks = { effects: () => 0, restart: () => {}, backUp: () => () => {} }
+    const checks = eachServiceCheck({ make: () => place, methods: all, ...hooks, ...more })
+    const errors = await Promise.all(checks.map((check) => check.run().then(() => check.name, String)))
+    return new Set(errors.map((error) => error.split("\n")[0]!))
+  }
+
+  test("no check passes, and each says so first, whether it makes its share or is given one", async () => {
+    const said = new Set([`ConformanceError: ${at}http://127.0.0.1:1 refused the connection`])
+    expect(await firstLines({ service })).toEqual(said)
+    expect(await firstLines({ service }, { share: () => ref })).toEqual(said)
+  })
+
+  test("a page, a status, an empty answer and a fetch function that throws are told as what they are", async () => {
+    const said = async (fetch: NonNullable<ServicePlace["fetch"]>) => [...(await firstLines({ service, fetch }))]
+    const told = (what: string) => [`ConformanceError: ${at}${what}`]
+    const page = "<html>Welcome</html>"
+    expect(await said(() => new Response(page))).toEqual(told("the answer is not of a Cap'n Web service"))
+    expect(await said(() => new Response("", { status: 404 }))).toEqual(told("HTTP 404"))
+    expect(await said(() => new Response(""))).toEqual(told("the response ended before all calls were answered"))
+    const broken = () => {
+      throw new Error("broken")
+    }
+    expect(await said(broken)).toEqual(told("Error: broken"))
+  })
+
+  test("then comes what the check was about, and what was sent", async () => {
+    const said = await failureOf({ ...least, make: () => ({ service }) }, "rule 3: a batch")
+    expect(said.split("\n")[1]).toStartWith("createShare answers id, url and secret")
+    expect(said).toContain("answered  no answer: http://127.0.0.1:1 refused")
+  })
+
+  test("one that hangs is given up at the deadline, by every check in its first POST", async () => {
+    let asked = 0
+    const hanging = () => {
+      asked++
+      return new Promise<Response>(() => {})
+    }
+    const said = await firstLines({ service, fetch: hanging }, { deadline_ms: 5 })
+    expect([...said]).toEqual([`ConformanceError: ${at}no complete answer within 5 ms`])
+    expect(asked).toBe(eachServiceCheck(least).length)
+  })
+
+  test("one that hangs over HTTP, in the middle of its answer too, is given up and let go of", async () => {
+    const middle = () =>
+      new Response(new ReadableStream({ start: (body) => body.enqueue(new TextEncoder().encode('["resolve",1')) }))
+    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", idleTimeout: 0, fetch: middle })
+    const make = () => ({ service: server.url.href, close: () => server.stop() })
+    const said = await failureOf({ ...least, make, deadline_ms: 50 }, "rule 3: a batch")
+    expect(said).toStartWith(
+      `nobody answered as a Cap'n Web service at ${server.url.href}: no complete answer within 50`,
+    )
+  })
+})
+
+test("a service that hangs on one POST is told which, after those that it answered, and is sent no more", async () => {
+  let posts = 0
+  const make = async () => {
+    const place = await least.make()
+    const fetch = (request: Request) => (++posts === 3 ? new Promise<Response>(() => {}) : place.fetch!(request))
+    return { ...place, fetch }
+  }
+  const said = await failureOf({ ...least, make, deadline_ms: 50 }, "a POST that arrives twice")
+  expect(said).toStartWith(
+    "every POST is answered within deadline_ms of the subject\n  no complete answer within 50 ms",
+  )
+  expect(said).toContain("  POST 3\n    redeemShare")
+  expect(posts).toBe(3)
 })
 
 async function failureOf<Subject extends ServiceSubject>(subject: Subject, named: string): Promise<string> {
@@ -130,6 +201,10 @@ describe("what is no subject is refused at once:", () => {
     ["args that are none", { methods: { ...least.methods, applied: { method: "put", args: {} } } }, "must be an array"],
     ["an echo without a name", { methods: { ...least.methods, echo: 5 } }, "methods.echo must be the name"],
     ["a hook that is none", { effects: 1 }, "effects must be a function, got a number"],
+    ["a deadline of no time", { deadline_ms: 0 }, "deadline_ms must be an integer from 1 to 2147483647, got 0"],
+    ["a deadline of half a ms", { deadline_ms: 0.5 }, "got 0.5"],
+    ["a deadline that no timer takes", { deadline_ms: 2 ** 31 }, "got 2147483648"],
+    ["a deadline that is no number", { deadline_ms: "4000" }, "got a string"],
     ["without something that is required", { without: ["appendOps"] }, "got appendOps"],
     ["without createShare and no share", { without: ["createShare"] }, "share must say"],
   ]

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { connectionFaultNames, exchangeFaultNames, faults, work } from "../../src/testing/index.ts"
+import { connectionFaultNames, eachServiceCheck, exchangeFaultNames, faults, work } from "../../src/testing/index.ts"
 
 const root = join(import.meta.dir, "..", "..")
 const page = readFileSync(join(root, "docs", "failure-kit.md"), "utf8")
@@ -30,4 +30,24 @@ test("every fate of the proxy, as its comment has it", () => {
   })
   expect(told.filter(({ isThere }) => !isThere)).toEqual([])
   expect(told.map(({ name }) => name)).toEqual([...exchangeFaultNames, ...connectionFaultNames])
+})
+
+test("everything that the subject of the conformance suite takes, and all that it may be without", () => {
+  const told = (subject: object) => {
+    try {
+      eachServiceCheck(subject as never)
+    } catch (error) {
+      return String(error)
+    }
+    return ""
+  }
+  const methods = { applied: { method: "put" }, rejected: { method: "refuse" } }
+  const subject = { make: () => ({ service: "http://127.0.0.1:1" }), methods }
+  const listed = (text: string, from: RegExp) => text.match(from)![1]!.split(", ")
+  const fields = listed(told({ ...subject, x: 1 }), /has no field x: there are (.+)$/)
+  const called = listed(told({ ...subject, methods: { ...methods, x: 1 } }), /has no field x: there are (.+)$/)
+  const without = listed(told({ ...subject, without: ["x"] }), /without may hold (.+), got x$/)
+  const names = fields.filter((name) => name !== "methods").concat(called.map((name) => `methods.${name}`))
+  expect(names.filter((name) => !rows.some((row) => row.name === name))).toEqual([])
+  expect(without.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
 })

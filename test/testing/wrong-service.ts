@@ -14,6 +14,7 @@ import type {
   LiveShare,
   RedeemInput,
   Refusal,
+  SharePage,
 } from "../../src/wire/contract.ts"
 import { count, methods, table } from "./own-service.ts"
 
@@ -23,10 +24,21 @@ export interface Wrong {
   redeem?: (redeem: (input: RedeemInput) => Grant, input: RedeemInput) => Grant
   create?: (create: (input: CreateShareInput) => unknown, input: CreateShareInput, core: Core) => unknown
   remove?: (remove: () => { removed: true }, at: At) => { removed: true }
+  read?: (read: () => SharePage) => SharePage
   /** Instead of one line after the other. */
   answer?: (lines: string[], answer: (lines: string[]) => Promise<string>) => Promise<string>
   restart?: (core: Core) => void
 }
+
+export interface Planted {
+  wrong: Wrong
+  /** Beginning of the name of a check that must fail, and of what it appeals to. */
+  caught: [check: string, law: string][]
+  /** Parts of what is told of the first of them. */
+  says?: string[]
+}
+
+export const isAck = (answer: Ack | Refusal): answer is Ack => !("refused" in answer)
 
 export interface At {
   core: Core
@@ -121,7 +133,8 @@ class WrongShare extends RpcTarget {
   }
 
   readShare(input: object) {
-    return this.#real.readShare(input)
+    const read = () => this.#real.readShare(input)
+    return this.#wrong.read?.(read) ?? read()
   }
 
   attenuate(input: { scopes: string[] }) {

@@ -174,10 +174,9 @@ export const capabilityCases: readonly ServiceCase[] = [
       await post.send()
       const later = redeemed(t, { ...writer, ref: { ...writer.ref, secret } })
       const log = later.grant.call("auditLog", {})
-      const received = await later.post.send()
+      await later.post.send()
       t.value("secret", log, {})
-      for (const hidden of [writer.ref.secret, secret, canary])
-        if (received.includes(hidden)) t.fail("secret", "the audit log repeats a secret or an argument")
+      t.repeatsNone(later.post, [t.secret(writer.ref.secret), t.secret(secret), ["an argument", canary]])
     },
   },
 ]

@@ -1,6 +1,6 @@
 /** Is an answer the one that is due? Each returns what is wrong with it, as the end of a sentence that begins with "it". */
 import { ackFault, isRefusal } from "../../flusher/check-ack.ts"
-import type { Ack, WireOp } from "../../wire/contract.ts"
+import type { Ack, GrantFacts, WireOp } from "../../wire/contract.ts"
 import { law } from "./law.ts"
 import type { Notation } from "./notation.ts"
 import type { Sent } from "./trial-post.ts"
@@ -28,6 +28,11 @@ export function ackProblem(sent: Sent, demanded: Demanded, notation: Notation): 
   if (fault) return `${due}; ${fault} (${law.ack})`
   const ack = answer.value as Ack
   if (!Number.isSafeInteger(ack.epoch)) return `should carry the epoch of the share (${law.ack})`
+  const granted = sent.grant && epochOf(sent.grant)
+  if (granted !== undefined && ack.epoch !== granted)
+    return `should carry epoch ${granted}, as its grant does, not ${ack.epoch} (${law.ack})`
+  const mute = ack.rejected.find((one) => typeof one.message !== "string")
+  if (mute) return `should say in a message why ${notation.op(mute.op_id)} was rejected (${law.ack})`
   const { applied = [], duplicates = [], rejected = [] } = demanded
   const matches =
     ack.cursor === demanded.cursor &&
@@ -52,13 +57,19 @@ export function refusalProblem(
   const due = `should be refused ${code}${carried}`
   const { answer } = sent
   if (answer.kind !== "value" || !isRefusal(answer.value)) return `${due}, as an answer (${law.errors})`
-  const { refused, cursor, head_op_id } = answer.value
+  const { refused, cursor, head_op_id, message } = answer.value
   if (refused !== code) return due
+  if (typeof message !== "string") return `${due}, with a message`
   return !register || (cursor === register.cursor && head_op_id === register.head) ? undefined : due
 }
 
 export function errorProblem({ answer }: Sent, code: string): string | undefined {
   return answer.kind === "error" && answer.code === code ? undefined : `should throw an error of code ${code}`
+}
+
+function epochOf({ answer }: Sent): number | undefined {
+  const facts = answer.kind === "value" ? (answer.value as Partial<GrantFacts> | null) : null
+  return facts?.epoch
 }
 
 function isCode(got: string, wanted: string | undefined): boolean {

@@ -19,51 +19,65 @@ function sized(t: Trial, bytes: number): WireOp {
   return { ...empty, args: `[["ü${"x".repeat(bytes - opBytes(empty) - 2)}"]]` }
 }
 
+/** In UTF-8 bytes of JSON text, as the limits count. */
+function sizes(batch: AppendBatch): string {
+  const largest = Math.max(...batch.ops.map(opBytes))
+  const bytes = Buffer.byteLength(JSON.stringify(batch))
+  const ops = batch.ops.length === 1 ? "an op of" : `${batch.ops.length} ops of at most`
+  return `${ops} ${largest} UTF-8 bytes, ${bytes} in all`
+}
+
 async function limitsOf(t: Trial, writer: Writer): Promise<GrantLimits> {
   return (await t.facts(writer)).limits as GrantLimits
 }
 
 async function expectTaken(t: Trial, writer: Writer, ops: WireOp[]): Promise<void> {
-  const sent = await t.send(writer, ops)
+  const batch = t.batch(writer, ops)
+  const sent = await t.append(writer, batch, sizes(batch))
   const register = { cursor: writer.cursor + ops.length, head: ops.at(-1)!.op_id }
   t.ack("limits", sent, { rejected: ops.map((op): [WireOp, undefined] => [op, undefined]), ...register })
   t.settle(writer, register)
 }
 
-function malformed(t: Trial, good: AppendBatch): unknown[] {
+/** What is no batch, each with what is wrong with it. */
+function malformed(t: Trial, good: AppendBatch): [what: string, batch: unknown][] {
   const one = good.ops[0]!
-  const changes: Record<string, unknown>[] = [
-    { op_id: one.op_id.toLowerCase() },
-    { op_id: `8${one.op_id.slice(1)}` },
-    { op_id: 5 },
-    { method: "" },
-    { method: 7 },
-    { codec: "xml" },
-    { args: [] },
-    { depends_on: null },
-    { depends_on: ["x"] },
-    { depends_on: Array.from({ length: depends_on_max + 1 }, () => t.nextId()) },
-    { supersedes: ["x"] },
-    { supersedes: Array.from({ length: supersedes_max + 1 }, () => t.nextId()) },
-    { schema_version: "1" },
-    { actor_id: 5 },
-    { time_created: "now" },
+  const ids = (count: number) => Array.from({ length: count }, () => t.nextId())
+  const batches: [what: string, change: Record<string, unknown>][] = [
+    ["ops {}", { ops: {} }],
+    ["null for an op", { ops: [null] }],
+    ['writer_id "short"', { writer_id: "short" }],
+    ["spaces in writer_id", { writer_id: "spaces are not allowed" }],
+    ['batch_id "b"', { batch_id: "b" }],
+    ["expected_cursor -1", { expected_cursor: -1 }],
+    ["expected_cursor 0.5", { expected_cursor: 0.5 }],
+    ['expected_cursor "0", a text', { expected_cursor: "0" }],
+    ['expected_head_op_id ""', { expected_head_op_id: "" }],
+    ['settled_op_id "x"', { settled_op_id: "x" }],
+  ]
+  const ops: [what: string, change: Record<string, unknown>][] = [
+    ["op_id in lower case", { op_id: one.op_id.toLowerCase() }],
+    ["op_id beginning with 8, which is beyond 128 bits", { op_id: `8${one.op_id.slice(1)}` }],
+    ["op_id 5", { op_id: 5 }],
+    ['method ""', { method: "" }],
+    ["method 7", { method: 7 }],
+    ['codec "xml"', { codec: "xml" }],
+    ["args [], no text", { args: [] }],
+    ["depends_on null", { depends_on: null }],
+    ['depends_on ["x"]', { depends_on: ["x"] }],
+    [`depends_on of ${depends_on_max + 1} op_ids, over ${depends_on_max}`, { depends_on: ids(depends_on_max + 1) }],
+    ['supersedes ["x"]', { supersedes: ["x"] }],
+    [`supersedes of ${supersedes_max + 1} op_ids, over ${supersedes_max}`, { supersedes: ids(supersedes_max + 1) }],
+    ['schema_version "1", a text', { schema_version: "1" }],
+    ["actor_id 5", { actor_id: 5 }],
+    ['time_created "now"', { time_created: "now" }],
   ]
   return [
-    null,
-    "batch",
-    {},
-    { ...good, ops: {} },
-    { ...good, ops: [null] },
-    { ...good, writer_id: "short" },
-    { ...good, writer_id: "spaces are not allowed" },
-    { ...good, batch_id: "b" },
-    { ...good, expected_cursor: -1 },
-    { ...good, expected_cursor: 0.5 },
-    { ...good, expected_cursor: "0" },
-    { ...good, expected_head_op_id: "" },
-    { ...good, settled_op_id: "x" },
-    ...changes.map((change) => ({ ...good, ops: [{ ...one, ...change }] })),
+    ["null for a batch", null],
+    ["a text for a batch", "batch"],
+    ["{} for a batch", {}],
+    ...batches.map(([what, change]): [string, unknown] => [what, { ...good, ...change }]),
+    ...ops.map(([what, change]): [string, unknown] => [what, { ...good, ops: [{ ...one, ...change }] }]),
   ]
 }
 
@@ -76,7 +90,7 @@ export const formCases: readonly ServiceCase[] = [
       const good = t.batch(writer, [t.op()])
       const post = t.post()
       const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
-      const sent = malformed(t, good).map((batch) => grant.append(batch as AppendBatch))
+      const sent = malformed(t, good).map(([what, batch]) => grant.append(batch as AppendBatch, what))
       await post.send()
       for (const one of sent) t.refused("rule1", one, "malformed")
       await t.expectRegister("rule1", writer, { cursor: 0, head: null })
@@ -109,13 +123,19 @@ export const formCases: readonly ServiceCase[] = [
     name: "rule 1: a batch over the granted ops, an op and a batch over the granted bytes is too_large, and nothing is decided",
     run: async (t) => {
       const writer = await t.writer()
-      const { batch_ops_max, batch_bytes_max, op_bytes_max } = await limitsOf(t, writer)
-      const many = Array.from({ length: batch_ops_max + 1 }, () => t.op())
-      t.refused("rule1", await t.send(writer, many), "too_large")
-      t.refused("rule1", await t.send(writer, [sized(t, op_bytes_max + 1)]), "too_large")
+      const limits = await limitsOf(t, writer)
+      const { batch_ops_max, batch_bytes_max, op_bytes_max } = limits
       const parts = Math.ceil(batch_bytes_max / op_bytes_max) + 1
-      const heavy = Array.from({ length: parts }, () => sized(t, Math.ceil(batch_bytes_max / (parts - 1))))
-      t.refused("rule1", await t.send(writer, heavy), "too_large")
+      const over: [name: keyof GrantLimits, ops: WireOp[]][] = [
+        ["batch_ops_max", Array.from({ length: batch_ops_max + 1 }, () => t.op())],
+        ["op_bytes_max", [sized(t, op_bytes_max + 1)]],
+        ["batch_bytes_max", Array.from({ length: parts }, () => sized(t, Math.ceil(batch_bytes_max / (parts - 1))))],
+      ]
+      for (const [name, ops] of over) {
+        const batch = t.batch(writer, ops)
+        const sent = await t.append(writer, batch, `${sizes(batch)}, where ${name} is ${limits[name]}`)
+        t.refused("rule1", sent, "too_large")
+      }
       await t.expectRegister("rule1", writer, { cursor: 0, head: null })
     },
   },
@@ -125,7 +145,8 @@ export const formCases: readonly ServiceCase[] = [
       const writer = await t.writer()
       const { batch_ops_max } = await limitsOf(t, writer)
       const many = Array.from({ length: batch_ops_max + 1 }, () => t.op())
-      t.refused("rule1", await t.send(writer, many, { settled_op_id: t.nextId() }), "too_large")
+      const what = `${many.length} ops, where batch_ops_max is ${batch_ops_max}, and an unknown settled_op_id`
+      t.refused("rule1", await t.send(writer, many, { settled_op_id: t.nextId() }, what), "too_large")
     },
   },
   {
@@ -146,25 +167,38 @@ export const formCases: readonly ServiceCase[] = [
     },
   },
   {
-    name: "no error and no refusal repeats a secret, wherever it was put",
+    name: "no error, no refusal and no rejection repeats a secret, wherever it was put",
     run: async (t) => {
       const ref = await t.share()
       const writer_id = t.randomId(128)
-      const wrong = t.randomId()
+      const [wrong, other] = [t.randomId(), t.randomId()]
       const post = t.post()
-      if (!t.lacks("createShare")) post.create({ ...ref, secret: wrong, session_id: "conformance" })
+      const created = t.lacks("createShare")
+        ? []
+        : [
+            post.create({ ...ref, secret: wrong, session_id: "conformance" }),
+            post.create({ ...t.newRef(), secret: other }),
+          ]
       post.redeem({ ...ref, secret: wrong, writer_id })
+      post.redeem({ ...t.newRef(), secret: other, writer_id })
       post.redeem({ ...ref, secret: `${wrong}%`, writer_id })
-      post.redeem({ ...ref, writer_id: { secret: ref.secret } })
+      post.redeem({ ...ref, writer_id: "short" })
       const grant = post.redeem({ ...ref, writer_id })
       const batch = t.batch({ ref, writer_id, cursor: 0, head: null, settled: null }, [])
-      grant.append(batch)
-      grant.append({ ...batch, writer_id: `${ref.secret}%`, ops: [t.op()] })
-      grant.append({ ...batch, batch_id: ref.secret, ops: [t.op()] })
+      // Where no honest answer repeats it: a method's name or a batch_id it may well name.
+      const holding = t.call({ ...unknown, args: [ref.secret] }, { actor_id: ref.secret })
+      grant.append({ ...batch, expected_cursor: -1, ops: [holding] })
+      grant.append({ ...batch, settled_op_id: t.nextId(), ops: [holding] })
+      const rejecting = grant.append({ ...batch, ops: [holding] })
       if (!t.lacks("rotateSecret")) grant.call("rotateSecret", { secret: `${wrong}%` })
-      const received = await post.send()
-      for (const secret of [ref.secret, wrong])
-        if (received.includes(secret)) t.fail("secret", "the answer to this POST repeats a secret that was sent")
+      await post.send()
+      // What createShare answers names the secret, as it must; here it may not answer.
+      for (const sent of created) t.error("create", sent, sent === created[0] ? "share_exists" : "malformed")
+      t.ack("rule3", rejecting, { rejected: [[holding, undefined]], cursor: 1, head: holding.op_id })
+      t.repeatsNone(
+        post,
+        [ref.secret, wrong, other].map((secret) => t.secret(secret)),
+      )
     },
   },
   {
@@ -173,8 +207,11 @@ export const formCases: readonly ServiceCase[] = [
       const writer = await t.writer()
       const post = t.post()
       const grant = post.redeem({ ...writer.ref, writer_id: writer.writer_id })
-      grant.append(t.batch(writer, [t.op(), t.poison()]))
-      if ((await post.send()).includes(writer.ref.secret)) t.fail("secret", "an Ack or a grant repeats the secret")
+      const [op, poison] = [t.op(), t.poison()]
+      const sent = grant.append(t.batch(writer, [op, poison]))
+      await post.send()
+      t.ack("rule3", sent, { applied: [op], rejected: [[poison, undefined]], cursor: 2, head: poison.op_id })
+      t.repeatsNone(post, [t.secret(writer.ref.secret)])
     },
   },
 ]

@@ -10,7 +10,7 @@ import type { ServicePlace } from "./service-subject.ts"
 export type Answer =
   | { kind: "value"; value: unknown }
   /** What the service threw; `code` is the own property of the error. */
-  | { kind: "error"; code: string | undefined; message: string }
+  | { kind: "error"; code: string | undefined; message: string; error: unknown }
   /** The POST brought no answer to this call. */
   | { kind: "fault"; message: string }
 
@@ -38,39 +38,76 @@ export class PeerPost {
     this.remote = session.getRemoteMain() as unknown as RemoteService
   }
 
-  /** Never rejects: a fault is the answer of every call that got none. */
-  async send(place: ServicePlace): Promise<void> {
+  /** Never rejects: a fault is the answer of every call that got none, and is returned. */
+  async send(place: ServicePlace, deadline_ms: number): Promise<TransportFault | undefined> {
     try {
-      const response = await transportOf(place)({
+      const response = await transportOf(
+        place,
+        deadline_ms,
+      )({
         url: place.service,
         headers: place.headers ?? {},
         body: this.#batch.body,
-        deadline_ms: limit.request_deadline_ms,
+        deadline_ms,
         signal: new AbortController().signal,
       })
       this.received = response.body
       if (response.status !== 200)
-        throw new TransportFault("http_status", "unknown", `HTTP ${response.status} ${response.body.slice(0, 200)}`)
+        throw new TransportFault(
+          "http_status",
+          "unknown",
+          `HTTP ${response.status} ${response.body.slice(0, 200)}`.trimEnd(),
+        )
       this.#batch.answer(response)
+      return
     } catch (error) {
-      const fault = error instanceof TransportFault ? error : undefined
-      this.#batch.fail(fault ?? new TransportFault("connection_lost", "unknown", String(error), { cause: error }))
+      const fault = faultOf(error)
+      this.#batch.fail(fault)
+      return fault
     }
   }
 }
 
-/** The place's own fetch function, or HTTP as Sturdy's client speaks it. */
-export function transportOf({ fetch: answer }: ServicePlace): Transport {
-  if (!answer) return httpTransport(systemClock)
-  return async ({ url, headers, body, signal }: TransportRequest) => {
-    const response = await answer(new Request(url, { method: "POST", headers, body, signal }))
-    return {
-      status: response.status,
-      retry_after: response.headers.get("retry-after"),
-      content_type: response.headers.get("content-type"),
-      body: await response.text(),
+/** The place's own fetch function, or HTTP as Sturdy's client speaks it; whatever hangs is given up at the deadline. */
+export function transportOf(place: ServicePlace, deadline_ms: number): Transport {
+  const transport = place.fetch ? inProcess(place.fetch) : httpTransport(systemClock)
+  return async (request) => {
+    const abort = new AbortController()
+    const overdue = Promise.withResolvers<never>()
+    const giveUp = () => {
+      overdue.reject(new TransportFault("deadline", "unknown", `no complete answer within ${deadline_ms} ms`))
+      abort.abort()
+    }
+    // It holds the process: sockets do not, and a check that nothing waits for would end unsaid.
+    const timer = systemClock.timer(deadline_ms, giveUp, true)
+    try {
+      const signal = AbortSignal.any([request.signal, abort.signal])
+      return await Promise.race([overdue.promise, transport({ ...request, deadline_ms, signal })])
+    } finally {
+      timer.cancel()
     }
   }
+}
+
+function inProcess(answer: NonNullable<ServicePlace["fetch"]>): Transport {
+  return async ({ url, headers, body, signal }: TransportRequest) => {
+    try {
+      const response = await answer(new Request(url, { method: "POST", headers, body, signal }))
+      return {
+        status: response.status,
+        retry_after: response.headers.get("retry-after"),
+        content_type: response.headers.get("content-type"),
+        body: await response.text(),
+      }
+    } catch (error) {
+      throw faultOf(error)
+    }
+  }
+}
+
+function faultOf(error: unknown): TransportFault {
+  if (error instanceof TransportFault) return error
+  return new TransportFault("connection_lost", "unknown", String(error), { cause: error })
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called. */
@@ -82,7 +119,7 @@ export function answerOf(call: PromiseLike<unknown>): Promise<Answer> {
         if (error instanceof TransportFault) return { kind: "fault", message: error.message }
         const { code } = error as { code?: unknown }
         const message = error instanceof Error ? error.message : String(error)
-        return { kind: "error", code: typeof code === "string" ? code : undefined, message }
+        return { kind: "error", code: typeof code === "string" ? code : undefined, message, error }
       },
     ),
   )

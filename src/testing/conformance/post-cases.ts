@@ -3,8 +3,8 @@ import { registerAfter } from "../../intent/base.ts"
 import { window_batches } from "../../intent/limit.ts"
 import { systemClock } from "../../intent/system.ts"
 import type { AppendBatch, WireOp } from "../../wire/contract.ts"
-import { sendPost } from "../../wire/session.ts"
-import { transportOf } from "./peer.ts"
+import { type Answer as ClientAnswer, sendPost } from "../../wire/session.ts"
+import { type Answer, transportOf } from "./peer.ts"
 import type { ServiceCase } from "./service-case.ts"
 import { removeShare } from "./share-cases.ts"
 import type { Trial, Writer } from "./trial.ts"
@@ -21,6 +21,13 @@ function windowOf(t: Trial, writer: Writer, batches: WireOp[][]): AppendBatch[] 
   })
 }
 
+/** What Sturdy's client made of an answer. */
+function asAnswer(got: ClientAnswer<unknown>): Answer {
+  if (got.kind === "value") return got
+  if (got.kind === "fault") return { kind: "fault", message: got.fault.message }
+  return { kind: "error", code: got.kind === "refused" ? got.code : undefined, message: got.message, error: got }
+}
+
 const ops = (t: Trial, count: number) => Array.from({ length: count }, () => [t.op(), t.op()])
 
 export const postCases: readonly ServiceCase[] = [
@@ -30,7 +37,7 @@ export const postCases: readonly ServiceCase[] = [
     run: async (t) => {
       const writer = await t.writer(t.newRef())
       const batches = windowOf(t, writer, ops(t, window_batches))
-      const { place } = t.service
+      const { place, deadline_ms } = t.service
       const post = {
         service: place.service,
         headers: place.headers ?? {},
@@ -39,16 +46,19 @@ export const postCases: readonly ServiceCase[] = [
         batches,
         remove: false,
       }
-      const answer = await sendPost(post, transportOf(place), systemClock, new AbortController().signal)
-      if (answer.created?.kind !== "value") t.fail("order", `createShare brought ${JSON.stringify(answer.created)}`)
-      if (answer.grant.kind !== "value") t.fail("order", `redeemShare brought ${JSON.stringify(answer.grant)}`)
-      answer.appended.forEach((appended, index) => {
-        const batch = batches[index]!
-        const register = { cursor: (index + 1) * 2, head: batch.ops.at(-1)!.op_id }
-        const got = appended.kind === "value" ? appended : { kind: "fault" as const, message: JSON.stringify(appended) }
-        const sent = { text: `appendOps ${t.notation.batch(batch)}`, batch, answer: got }
-        t.ack("order", sent, { applied: batch.ops, ...register })
+      const answer = await sendPost(post, transportOf(place, deadline_ms), systemClock, new AbortController().signal)
+      const created = { text: "createShare", answer: asAnswer(answer.created!) }
+      const grant = { text: "redeemShare", answer: asAnswer(answer.grant) }
+      const appended = batches.map((batch, index) => {
+        const text = `appendOps ${t.notation.batch(batch)}`
+        return { text, batch, grant, answer: asAnswer(answer.appended[index]!) }
       })
+      t.posted([created, grant, ...appended])
+      for (const sent of [created, grant]) t.value("order", sent, {})
+      for (const [index, sent] of appended.entries()) {
+        const { ops } = sent.batch
+        t.ack("order", sent, { applied: ops, cursor: (index + 1) * 2, head: ops.at(-1)!.op_id })
+      }
     },
   },
   {

@@ -2,6 +2,7 @@
 import { decodeValue, encodeArgs } from "../../intent/codec.ts"
 import type { WireOp } from "../../wire/contract.ts"
 import type { ServiceCase } from "./service-case.ts"
+import { expectShared } from "./share-cases.ts"
 import type { Sent } from "./trial-post.ts"
 import type { Trial, Writer } from "./trial.ts"
 
@@ -81,6 +82,18 @@ export const resultCases: readonly ServiceCase[] = [
       expectResults(t, await decideWanting(t, writer, made, whole, part), [made, value], [whole, value], [part, "x"])
       const later = echoRef(t, made, deep)
       expectResults(t, await decideWanting(t, writer, later), [later, "x"])
+    },
+  },
+  {
+    name: "readShare shows the args of an op as they were sent, and in place of a reference what it names",
+    needs: ["echo", "readShare"],
+    run: async (t) => {
+      const writer = await t.writer()
+      const made = echo(t, value)
+      const user = echoRef(t, made, ["list", "1"])
+      await decideWanting(t, writer, made, user)
+      const replaced = { ...user, args: encodeArgs([{ deep: "x" }]).text }
+      expectShared(t, await t.read(writer.ref), [made, replaced])
     },
   },
   {

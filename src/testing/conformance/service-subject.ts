@@ -60,13 +60,25 @@ export interface ServiceSubject<Place extends ServicePlace = ServicePlace> {
   backUp?: (place: Place) => (() => unknown) | Promise<() => unknown>
   /** What the service does not have. @default nothing: all of the contract is checked */
   without?: readonly OptionalMethod[]
+  /**
+   * How long one POST may take, in ms, connecting included; then the check fails with what was sent, and sends no more.
+   * A check of several POSTs may take longer in all, and the timeout of a test runner must be longer than this.
+   *
+   * @default 4,000, below the 5 s that test runners have by default
+   */
+  deadline_ms?: number
 }
+
+const default_deadline_ms = 4_000
+/** Beyond it a timer of the runtime is due at once. */
+const deadline_ms_max = 2 ** 31 - 1
 
 /** A subject at one place. */
 export interface Bound {
   place: ServicePlace
   methods: ServiceSubject["methods"]
   without: readonly OptionalMethod[]
+  deadline_ms: number
   share?: () => ShareRef | Promise<ShareRef>
   effects?: (op_id: string) => number | Promise<number>
   restart?: () => unknown
@@ -74,11 +86,12 @@ export interface Bound {
 }
 
 export function boundTo<Place extends ServicePlace>(subject: ServiceSubject<Place>, place: Place): Bound {
-  const { methods, without = [], share, effects, restart, backUp } = subject
+  const { methods, without = [], deadline_ms = default_deadline_ms, share, effects, restart, backUp } = subject
   return {
     place,
     methods,
     without,
+    deadline_ms,
     ...(share && { share: () => share(place) }),
     ...(effects && { effects: (op_id: string) => effects(place, op_id) }),
     ...(restart && { restart: () => restart(place) }),
@@ -86,7 +99,7 @@ export function boundTo<Place extends ServicePlace>(subject: ServiceSubject<Plac
   }
 }
 
-const fields = ["make", "methods", "share", "effects", "restart", "backUp", "without"]
+const fields = ["make", "methods", "share", "effects", "restart", "backUp", "without", "deadline_ms"]
 const hooks = ["share", "effects", "restart", "backUp"] as const
 
 /** @throws TypeError which field is wrong, and how */
@@ -106,6 +119,20 @@ export function checkSubject<Place extends ServicePlace>(subject: ServiceSubject
   if (subject.methods.echo !== undefined && (typeof subject.methods.echo !== "string" || subject.methods.echo === ""))
     throw new TypeError("eachServiceCheck: methods.echo must be the name of a method")
   checkWithout(subject)
+  checkDeadline(subject.deadline_ms)
+}
+
+function checkDeadline(deadline_ms: unknown): void {
+  if (deadline_ms === undefined) return
+  if (
+    typeof deadline_ms === "number" &&
+    Number.isSafeInteger(deadline_ms) &&
+    deadline_ms > 0 &&
+    deadline_ms <= deadline_ms_max
+  )
+    return
+  const got = typeof deadline_ms === "number" ? deadline_ms : kindOf(deadline_ms)
+  throw new TypeError(`eachServiceCheck: deadline_ms must be an integer from 1 to ${deadline_ms_max}, got ${got}`)
 }
 
 function checkCall(name: string, call: MethodCall): void {

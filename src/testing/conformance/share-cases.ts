@@ -1,6 +1,8 @@
 /** The life of a share: created once, redeemed, read, removed for ever. */
+import { isDeepStrictEqual } from "node:util"
+import { decodeArgs } from "../../intent/codec.ts"
 import { batch_bytes_floor, batch_ops_floor, op_bytes_floor } from "../../intent/limit.ts"
-import type { GrantFacts } from "../../wire/contract.ts"
+import type { GrantFacts, SharedOp, WireOp } from "../../wire/contract.ts"
 import type { ServiceCase } from "./service-case.ts"
 import type { Trial } from "./trial.ts"
 
@@ -17,6 +19,7 @@ export const shareCases: readonly ServiceCase[] = [
       const [first, second] = [post.create({ ...writer.ref, session_id }), post.create({ ...writer.ref, session_id })]
       await post.send()
       const { url } = t.value("create", first, { id: writer.ref.share_id, secret: writer.ref.secret })
+      if (typeof url !== "string" || url === "") t.fail("create", `url should be a text, it is ${JSON.stringify(url)}`)
       t.value("create", second, { id: writer.ref.share_id, secret: writer.ref.secret, url })
       await t.expectRegister("create", writer, { cursor: 1, head: writer.head })
     },
@@ -102,6 +105,7 @@ export const shareCases: readonly ServiceCase[] = [
         if (got !== wanted) t.fail("read", `in pages of ${limit ?? "any size"} it gives ${got}, not ${wanted}`)
         if (ops.some((op, index) => index > 0 && op.position <= ops[index - 1]!.position))
           t.fail("read", `positions should grow: ${ops.map((op) => op.position).join(" ")}`)
+        expectShared(t, ops, [a, b, c])
       }
     },
   },
@@ -165,4 +169,32 @@ export async function removeShare(t: Trial, ref: { share_id: string; secret: str
   const removed = post.redeem({ ...ref, writer_id: t.randomId(128) }).call("removeShare")
   await post.send()
   t.value("removed", removed, { removed: true })
+}
+
+/** What readShare tells of applied ops is what was sent; `args` are those of it, with references replaced. */
+export function expectShared(t: Trial, shared: SharedOp[], ops: WireOp[]): void {
+  for (const [index, op] of ops.entries()) {
+    const fault = sharedFault(shared[index]!, op)
+    if (fault) t.fail("read", `op ${t.notation.op(op.op_id)}: ${fault}`)
+  }
+}
+
+function sharedFault(shared: SharedOp, op: WireOp): string | undefined {
+  for (const name of ["method", "schema_version", "time_created"] as const)
+    if (shared[name] !== op[name])
+      return `${name} should be ${JSON.stringify(op[name])}, it is ${JSON.stringify(shared[name])}`
+  if (!Number.isFinite(shared.time_applied))
+    return `time_applied should be a number of ms, it is ${JSON.stringify(shared.time_applied)}`
+  if (isDeepStrictEqual(argsOf(shared), argsOf(op))) return
+  const text = JSON.stringify(shared.args)?.slice(0, 200)
+  return `args should be ${JSON.stringify(op.args)} or the same in the codec json, they are ${text} in ${shared.codec}`
+}
+
+/** undefined if they are none. */
+function argsOf({ codec, args }: Pick<SharedOp, "codec" | "args">): unknown {
+  try {
+    return codec === "json" ? JSON.parse(args) : decodeArgs(args)
+  } catch {
+    return
+  }
 }

@@ -2,12 +2,14 @@
 import type { AppendBatch } from "../../wire/contract.ts"
 import type { Notation } from "./notation.ts"
 import { type Answer, answerOf, PeerPost, type RemoteShare, type ShareMethod } from "./peer.ts"
-import type { ServicePlace, ShareRef } from "./service-subject.ts"
+import type { Bound, ShareRef } from "./service-subject.ts"
 
 /** A call that was sent. Its answer is there once the POST was sent. */
 export interface Sent {
   text: string
   batch?: AppendBatch
+  /** The call that brought the capability for this one. */
+  grant?: Sent
   answer: Answer
 }
 
@@ -17,12 +19,14 @@ export class TrialPost {
   readonly calls: Sent[] = []
   readonly #peer = new PeerPost()
   readonly #notation: Notation
-  readonly #place: ServicePlace
+  readonly #service: Bound
+  readonly #onOverdue: (message: string) => never
   readonly #answers: Promise<unknown>[] = []
 
-  constructor(place: ServicePlace, notation: Notation) {
-    this.#place = place
+  constructor(service: Bound, notation: Notation, onOverdue: (message: string) => never) {
+    this.#service = service
     this.#notation = notation
+    this.#onOverdue = onOverdue
   }
 
   create(input: unknown): Sent {
@@ -32,48 +36,54 @@ export class TrialPost {
   redeem(input: ShareRef & { writer_id: unknown }): TrialGrant {
     const called = this.#peer.remote.redeemShare(input)
     const sent = this.#call(`redeemShare ${this.#input(input)}`, called.then(withoutStub))
-    return new TrialGrant(sent, called.share, this.#notation, (text, call, batch) => this.#call(text, call, batch))
+    const onGrant: GrantCall = (text, call, batch) => this.#call(text, call, { grant: sent, ...(batch && { batch }) })
+    return new TrialGrant(sent, called.share, this.#notation, onGrant)
   }
 
-  /** Sends the calls in the order in which they were made. Returns the body of the response. */
-  async send(): Promise<string> {
-    await this.#peer.send(this.#place)
-    await Promise.all(this.#answers)
+  /** Body of the response, as it came. */
+  get received(): string {
     return this.#peer.received
+  }
+
+  /** Sends the calls in the order in which they were made. Whoever does not answer in time is not asked again. */
+  async send(): Promise<void> {
+    const { place, deadline_ms } = this.#service
+    const fault = await this.#peer.send(place, deadline_ms)
+    await Promise.all(this.#answers)
+    if (fault?.code === "deadline") this.#onOverdue(fault.message)
   }
 
   #input(input: unknown): string {
     return JSON.stringify(input, (name, value: unknown) => shown(this.#notation, name, value)) ?? "undefined"
   }
 
-  #call(text: string, call: PromiseLike<unknown>, batch?: AppendBatch): Sent {
-    const sent: Sent = { text, answer: unsent, ...(batch && { batch }) }
+  #call(text: string, call: PromiseLike<unknown>, of: Pick<Sent, "batch" | "grant"> = {}): Sent {
+    const sent: Sent = { text, answer: unsent, ...of }
     this.#answers.push(answerOf(call).then((answer) => (sent.answer = answer)))
     this.calls.push(sent)
     return sent
   }
 }
 
+type GrantCall = (text: string, call: PromiseLike<unknown>, batch?: AppendBatch) => Sent
+
 export class TrialGrant {
   readonly sent: Sent
   readonly #share: RemoteShare
   readonly #notation: Notation
-  readonly #call: (text: string, call: PromiseLike<unknown>, batch?: AppendBatch) => Sent
+  readonly #call: GrantCall
 
-  constructor(
-    sent: Sent,
-    share: RemoteShare,
-    notation: Notation,
-    call: (text: string, call: PromiseLike<unknown>, batch?: AppendBatch) => Sent,
-  ) {
+  constructor(sent: Sent, share: RemoteShare, notation: Notation, call: GrantCall) {
     this.sent = sent
     this.#share = share
     this.#notation = notation
     this.#call = call
   }
 
-  append(batch: AppendBatch): Sent {
-    return this.#call(`appendOps ${this.#notation.batch(batch)}`, this.#share.appendOps(batch), batch)
+  /** `what` tells of the batch what the notation does not show, e.g. a size. */
+  append(batch: AppendBatch, what?: string): Sent {
+    const text = `appendOps ${what === undefined ? "" : `with ${what}: `}${this.#notation.batch(batch)}`
+    return this.#call(text, this.#share.appendOps(batch), batch)
   }
 
   call(method: Exclude<ShareMethod, "appendOps">, input?: unknown): Sent {

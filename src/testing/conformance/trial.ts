@@ -2,10 +2,11 @@
 import { encodeArgs } from "../../intent/codec.ts"
 import { systemClock, systemRandom } from "../../intent/system.ts"
 import { randomId, ulidFactory } from "../../intent/ulid.ts"
-import type { AppendBatch, WireOp } from "../../wire/contract.ts"
+import type { AppendBatch, SharedOp, SharePage, WireOp } from "../../wire/contract.ts"
 import { ConformanceError } from "./check.ts"
 import { type Demanded, ackProblem, errorProblem, refusalProblem, type Registered } from "./demand.ts"
 import { type Law, law } from "./law.ts"
+import { fieldRepeating } from "./repeated.ts"
 import { Notation } from "./notation.ts"
 import type { Bound, MethodCall, OptionalMethod, ShareRef } from "./service-subject.ts"
 import { type Sent, TrialPost } from "./trial-post.ts"
@@ -21,7 +22,7 @@ export class Trial {
   readonly notation = new Notation()
   readonly service: Bound
   readonly #nextId = ulidFactory(systemClock, systemRandom)
-  readonly #posts: TrialPost[] = []
+  readonly #posts: Pick<TrialPost, "calls">[] = []
   /** Ops made to be rejected. */
   readonly #poison = new Set<string>()
 
@@ -67,9 +68,14 @@ export class Trial {
   }
 
   post(): TrialPost {
-    const post = new TrialPost(this.service.place, this.notation)
+    const post = new TrialPost(this.service, this.notation, (message) => this.fail("deadline", message))
     this.#posts.push(post)
     return post
+  }
+
+  /** A POST that went another way: told with the others when the check fails. */
+  posted(calls: Sent[]): void {
+    this.#posts.push({ calls })
   }
 
   /** A share that is there. */
@@ -100,16 +106,16 @@ export class Trial {
     }
   }
 
-  /** redeemShare and appendOps in one POST. */
-  async append(writer: Writer, batch: AppendBatch): Promise<Sent> {
+  /** redeemShare and appendOps in one POST; `what` is told with what was sent. */
+  async append(writer: Writer, batch: AppendBatch, what?: string): Promise<Sent> {
     const post = this.post()
-    const sent = post.redeem({ ...writer.ref, writer_id: writer.writer_id }).append(batch)
+    const sent = post.redeem({ ...writer.ref, writer_id: writer.writer_id }).append(batch, what)
     await post.send()
     return sent
   }
 
-  send(writer: Writer, ops: WireOp[], more: Partial<AppendBatch> = {}): Promise<Sent> {
-    return this.append(writer, this.batch(writer, ops, more))
+  send(writer: Writer, ops: WireOp[], more: Partial<AppendBatch> = {}, what?: string): Promise<Sent> {
+    return this.append(writer, this.batch(writer, ops, more), what)
   }
 
   /** New ops that the service must decide as they were made; the writer goes on from there. Returns the codes of what was rejected. */
@@ -154,6 +160,22 @@ export class Trial {
     return got!
   }
 
+  /** No answer of the POST holds one of these texts, each given with what it is. */
+  repeatsNone(post: TrialPost, hidden: [what: string, text: string][]): void {
+    for (const [what, text] of hidden) {
+      for (const sent of post.calls) {
+        const field = fieldRepeating(sent.answer, text)
+        this.#demand("secret", sent, field && `should not repeat ${what}, as it does in ${field}`)
+      }
+      if (post.received.includes(text)) this.fail("secret", `the body of the last response repeats ${what}`)
+    }
+  }
+
+  /** By name, as what was sent is shown. */
+  secret(secret: string): [what: string, text: string] {
+    return [this.notation.id("secret ", secret), secret]
+  }
+
   lacks(method: OptionalMethod): boolean {
     return this.service.without.includes(method)
   }
@@ -188,15 +210,15 @@ export class Trial {
   }
 
   /** All applied ops of the share, page by page. */
-  async read(ref: ShareRef, limit?: number): Promise<{ op_id: string; position: number; args: string }[]> {
-    const ops: { op_id: string; position: number; args: string }[] = []
+  async read(ref: ShareRef, limit?: number): Promise<SharedOp[]> {
+    const ops: SharedOp[] = []
     for (let after: number | null = 0; after !== null;) {
       const post = this.post()
       const sent = post
         .redeem({ ...ref, writer_id: this.randomId(128) })
         .call("readShare", { after, ...(limit !== undefined && { limit }) })
       await post.send()
-      const page = this.value("read", sent, {}) as unknown as { ops: typeof ops; next: number | null }
+      const page = this.value("read", sent, {}) as unknown as SharePage
       if (!Array.isArray(page.ops)) this.#demand("read", sent, "should hold a list of ops")
       ops.push(...page.ops)
       if (page.next !== null && page.next <= after) this.#demand("read", sent, `next should lie beyond ${after}`)
@@ -212,7 +234,17 @@ export class Trial {
       return `  POST ${index + 1}\n${calls.join("\n")}`
     })
     const kept = posts.length > 6 ? [posts[0]!, `  … ${posts.length - 5} more …`, ...posts.slice(-4)] : posts
-    throw new ConformanceError(this.notation.withoutSecrets(`${law[by]}\n  ${problem}\n${kept.join("\n")}`))
+    const told = [...this.#silence(), law[by], `  ${problem}`, ...kept].join("\n")
+    throw new ConformanceError(this.notation.withoutSecrets(told))
+  }
+
+  /** What is wrong is then not what the check is about. */
+  #silence(): string[] {
+    const answers = this.#posts.flatMap(({ calls }) => calls.map(({ answer }) => answer))
+    const fault = answers.findLast((answer) => answer.kind === "fault")
+    if (!fault || answers.some((answer) => answer.kind !== "fault")) return []
+    const { origin, pathname } = new URL(this.service.place.service)
+    return [`nobody answered as a Cap'n Web service at ${origin}${pathname}: ${fault.message}`]
   }
 
   #demand(by: Law, sent: Sent, problem: string | undefined): void {
