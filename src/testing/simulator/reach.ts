@@ -20,7 +20,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   "blocked damaged": "test/store/checksum.test.ts",
   "blocked outbox_full": "test/flusher/quota.test.ts",
   "blocked database_moved": "test/flusher/disk-block.test.ts",
-  "blocked expired": "",
   "blocked server_reset": "test/scenario/divergence.test.ts: needs more than is retained",
   "refused too_large": "test/flusher/narrow.test.ts",
   "refused malformed": "test/testing: eachServiceCheck",
