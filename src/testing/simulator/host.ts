@@ -56,17 +56,31 @@ export class Host {
 
   /** Says how it went. @throws Killed, or what is no refusal */
   record(name: string, stream: string, input: RecordInput, isAgain = false): string {
-    const { file } = this.client
-    const before = file.opCount
     try {
-      this.#record(name, stream, input, isAgain)
+      this.#whole(name, () => this.#record(name, stream, input, isAgain))
       return ""
     } catch (error) {
-      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
-        this.lies.push(`I7 ${name} was refused with ${error.code}, and is there`)
       if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
       if (!isRefusal(error)) throw error
       return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`
+    }
+  }
+
+  /** Records a unit; returns its op_ids. @throws what record throws */
+  unit(names: string, more: Parameters<Client["unit"]>[1]): string[] {
+    return this.#whole(names, () => this.client.unit(names, more))
+  }
+
+  /** I7: what was refused is not there, unless that is said; not even a part of it. */
+  #whole<T>(names: string, record: () => T): T {
+    const { file } = this.client
+    const before = file.opCount
+    try {
+      return record()
+    } catch (error) {
+      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
+        this.lies.push(`I7 ${names} was refused with ${error.code}, and is there`)
+      throw error
     }
   }
 

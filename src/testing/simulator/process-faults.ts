@@ -114,6 +114,10 @@ export const processFaults = [
     name: "commit unknown",
     says: "A commit of the outbox fails, and everything was written all the same.",
     weight: 2,
-    strike: (_sim, client) => ((client.file.nextCommit = "happens"), client.file.name),
+    strike(sim, { file }) {
+      sim.watch.posts.unsure.add(file)
+      file.nextCommit = "happens"
+      return file.name
+    },
   },
 ] as const satisfies Rule[]

@@ -108,7 +108,10 @@ export const serviceFaults = [
     name: "capability expired",
     says: "The outbox is given a capability that ends while it works; a person then gives it another one.",
     weight: 1,
-    strike: (sim, client, dice) => sim.owner.lend(client, dice.ms(100, 60_000)),
+    strike(sim, client, dice) {
+      sim.watch.posts.hurried.add(client.file)
+      return sim.owner.lend(client, dice.ms(100, 60_000))
+    },
   },
   {
     name: "share removed elsewhere",

@@ -1,29 +1,15 @@
 /** Looks after each event whether everything holds, and counts what was met: faults, refusals, failures, blocks. */
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { SturdyError } from "../../intent/error.ts"
-import type { TransportRequest } from "../../wire/transport.ts"
-import { TransportFault, type TransportResponse } from "../../wire/transport.ts"
-import type { Ack, AppendBatch, Refusal } from "../../wire/contract.ts"
 import type { Client } from "../world/client.ts"
 import type { OutboxFile } from "../world/outbox-file.ts"
-import type { FaultName } from "./faults.ts"
+import { PostWatch } from "./post-watch.ts"
+import { ServiceWatch } from "./service-watch.ts"
 import type { Simulation } from "./simulation.ts"
 
 /** An invariant does not hold. */
 export class Violation extends Error {}
 
-/** Faults after which a process may have forgotten what it was told: when to come back, what it counted. */
-const forgetful: ReadonlySet<string> = new Set<FaultName>([
-  "clock jumped",
-  "outbox restored",
-  "outbox copied",
-  "commit failed",
-  "commit unknown",
-  "disk full",
-  "lock held",
-])
-/** Faults that cut frozen batches. */
-const cutting: ReadonlySet<string> = new Set<FaultName>(["gateway limit", "gateway status", "app bug"])
 /** Faults of a disk, told as events. */
 const diskCodes: ReadonlySet<string> = new Set(["storage_fault", "disk_full", "busy"])
 
@@ -31,25 +17,23 @@ export class Watch {
   /** By kind and name, e.g. `blocked revoked`: so many times. */
   readonly met = new Map<string, number>()
   #looked = -1
-  readonly #texts = new Map<string, string>()
-  readonly #batches = new Map<string, string>()
   readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
-  readonly #notBefore = new Map<string, number>()
   readonly #twins = new Map<OutboxFile, number>()
-  readonly #inFlight = new Map<string, number>()
   readonly #wrong: string[] = []
-  readonly #remembers: boolean
-  readonly #keepsBatches: boolean
+  readonly posts: PostWatch
+  readonly service: ServiceWatch
 
   constructor(readonly sim: Simulation) {
-    const does = sim.plan.steps.map((step) => step.does)
-    this.#remembers = !does.some((name) => forgetful.has(name))
-    this.#keepsBatches = !does.some((name) => cutting.has(name))
+    this.posts = new PostWatch(sim)
+    this.service = new ServiceWatch(sim)
     const { world } = sim
     world.heard = (client, event) => this.#heard(client, event)
-    world.server.answered = (batch, answer) => this.#answered(batch, answer)
-    world.net.left = (client, request) => this.#left(client, request)
-    world.net.heard = (client, request, answer) => this.#returned(client, request, answer)
+    world.server.answered = (batch, answer, share_id) => {
+      this.count("refused" in answer ? `refused ${answer.refused}` : "acked")
+      this.#wrong.push(...this.service.answered(batch, answer, share_id))
+    }
+    world.net.left = (client, request) => this.#wrong.push(...this.posts.left(client, request))
+    world.net.heard = (client, request, answer) => this.posts.returned(client, request, answer)
   }
 
   struck(name: string): void {
@@ -96,8 +80,7 @@ export class Watch {
     else if (name === "blocked") this.count(`blocked ${event.reason}`)
     else if (name === "rejected") this.count(`rejected ${event.code}`)
     else this.count(`event ${name}`)
-    // A person who lifts a block asks at once, whatever a probe was told.
-    if (name === "unblocked") this.#notBefore.clear()
+    this.#wrong.push(...this.posts.heard(client, event))
     if (name === "acked" && !client.file.isSettled(event.batch_id))
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
     if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
@@ -120,59 +103,6 @@ export class Watch {
   /** Twins that no hook was told of, unless they were forgotten with the file. */
   get untold(): OutboxFile[] {
     return [...this.#twins].filter(([file, restores]) => file.restores === restores).map(([file]) => file)
-  }
-
-  /** I8: an op says the same in every attempt, and a batch holds the same ops. */
-  #answered(batch: AppendBatch, answer: Ack | Refusal): void {
-    this.count("refused" in answer ? `refused ${answer.refused}` : "acked")
-    for (const op of batch.ops) {
-      // A copy that retries the same dead letter sends the same op, at a time of its own.
-      const isRetry = this.sim.world.files.some((file) => file.retried.has(op.op_id))
-      const text = JSON.stringify(isRetry ? { ...op, time_created: 0 } : op)
-      const before = this.#texts.get(op.op_id) ?? text
-      this.#texts.set(op.op_id, before)
-      if (before !== text)
-        this.#wrong.push(`I8 op ${this.sim.world.name(op.op_id)} was sent as ${before} and as ${text}`)
-    }
-    if (!this.#keepsBatches) return
-    const ops = batch.ops.map((op) => op.op_id).join(" ")
-    const before = this.#batches.get(batch.batch_id) ?? ops
-    this.#batches.set(batch.batch_id, before)
-    if (before !== ops) this.#wrong.push(`I8 batch ${batch.batch_id} was sent with ${before} and with ${ops}`)
-  }
-
-  /** I11: one in flight per stream, none before the service said, none but probes while blocked; nothing after a removal. */
-  #left(client: Client, request: TransportRequest): void {
-    const key = this.#keyOf(client, request)
-    const now = this.sim.world.clock.monotonic()
-    const inFlight = (this.#inFlight.get(key) ?? 0) + 1
-    this.#inFlight.set(key, inFlight)
-    if (inFlight > 1) this.#wrong.push(`I11 ${inFlight} POSTs of ${key} in flight`)
-    const row = client.file.row(this.#streamOf(request))
-    if (row && row.time_removal !== null && request.body.includes('"appendOps"'))
-      this.#wrong.push(`I4 ops of ${key} were sent after its removal was recorded`)
-    const untilProbe =
-      row?.block == null ? 0 : (row.next_attempt_at ?? 0) - (this.sim.world.clock.now() + client.skew_ms)
-    if (untilProbe > 1 && this.#remembers)
-      this.#wrong.push(`I11 a POST of ${key}, blocked ${row?.block}, left before its probe`)
-    const early = (this.#notBefore.get(key) ?? 0) - now
-    if (early > 1 && this.#remembers) this.#wrong.push(`I11 a POST of ${key} left ${early} ms before Retry-After`)
-  }
-
-  #returned(client: Client, request: TransportRequest, answer: TransportResponse | TransportFault): void {
-    const key = this.#keyOf(client, request)
-    this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) - 1)
-    if (answer instanceof TransportFault || answer.retry_after === null) return
-    this.#notBefore.set(key, this.sim.world.clock.monotonic() + Number(answer.retry_after) * 1_000)
-  }
-
-  /** A stream of a life of a process. */
-  #keyOf(client: Client, request: TransportRequest): string {
-    return `${this.#streamOf(request)} of ${client.name} in life ${client.lives}`
-  }
-
-  #streamOf({ body }: TransportRequest): string {
-    return this.sim.streams.find((name) => body.includes(this.sim.world.refOf(name).share_id)) ?? "?"
   }
 }
 

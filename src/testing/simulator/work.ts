@@ -27,7 +27,7 @@ const rules = [
       if (stream === undefined) return
       const names = Array.from({ length: 2 + dice.below(2) }, () => sim.nextName()).join(" ")
       const poison = dice.chance(0.15)
-      client.unit(names, { stream, ...(poison && { poison }) })
+      sim.watch.service.unit(sim.host(client).unit(names, { stream, ...(poison && { poison }) }))
       return `${names}${poison ? " poison" : ""}`
     },
   },

@@ -96,10 +96,13 @@ export class Client {
     for (const name of names.split(" ")) this.note(this.outbox.opId(this.intent(name, more)), name, more.stream)
   }
 
-  unit(names: string, more: More | ((name: string) => More) = {}): void {
+  /** Returns the op_ids. */
+  unit(names: string, more: More | ((name: string) => More) = {}): string[] {
     const each = names.split(" ").map((name) => ({ name, more: typeof more === "function" ? more(name) : more }))
     const ops = this.outbox.unit(() => each.map((op) => this.intent(op.name, op.more)))
-    ops.forEach((intent, at) => this.note(this.outbox.opId(intent), each[at]!.name, each[at]!.more.stream))
+    const op_ids = ops.map((intent) => this.outbox.opId(intent))
+    op_ids.forEach((op_id, at) => this.note(op_id, each[at]!.name, each[at]!.more.stream))
+    return op_ids
   }
 
   intent(name: string, { poison, stream, ...more }: More = {}) {

@@ -115,6 +115,23 @@ export class OutboxFile implements Disk {
     return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
   }
 
+  /** Of the lease that was given last; 0 before the first. */
+  get term(): number {
+    return Number(this.rowsOf("select max(term) from sturdy_lease")[0]![0])
+  }
+
+  /** Ids of the ops that wait for the service's word. */
+  get pending(): ReadonlySet<string> {
+    const sql = "select op_id from sturdy_op join sturdy_stream on stream_id = seq >> 32 where seq > cursor"
+    return new Set(this.rowsOf(sql).map(([blob]) => ulidFromBytes(blob as Uint8Array)))
+  }
+
+  /** It has the op, or had it and keeps its dead letter. */
+  knows(op_id: string): boolean {
+    const tables = ["sturdy_op", "sturdy_dead_letter"]
+    return tables.some((table) => this.db.prepared(`select 1 from ${table} where op_id = ?`).get(ulidToBytes(op_id)))
+  }
+
   isSettled(batch_id: string): boolean {
     return (
       this.rowsOf("select 1 from sturdy_batch where batch_id = ? and time_settled is not null", batch_id).length > 0

@@ -17,6 +17,8 @@ export class Server {
   #backup: { rows: MachineRows; secret: string } | undefined
   /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
   rollbacks = 0
+  /** So many times it died: it may have decided a batch, and told nobody. */
+  deaths = 0
   /** The server dies at the next point of this name; `restart` brings it back. */
   killAt: string | undefined
   #dead = false
@@ -33,7 +35,7 @@ export class Server {
   killAtHit: number | undefined
   died: () => void = () => {}
   /** Told of every batch and its answer. */
-  answered: (batch: AppendBatch, answer: Ack | Refusal) => void = () => {}
+  answered: (batch: AppendBatch, answer: Ack | Refusal, share_id: string) => void = () => {}
 
   constructor(
     readonly world: World,
@@ -119,6 +121,7 @@ export class Server {
   /** kill -9 now. */
   kill(): void {
     this.world.crashes += 1
+    this.deaths += 1
     this.#dead = true
     this.died()
   }
@@ -249,7 +252,7 @@ export class Server {
     if (event.name === "failure" && !(event.error instanceof AppBug)) throw event.error
     if (event.name !== "batch") return
     this.batches.push(event.batch)
-    this.answered(event.batch, event.answer)
+    this.answered(event.batch, event.answer, event.share_id)
     this.world.say(this.#line(event.batch, event.answer))
   }
 
