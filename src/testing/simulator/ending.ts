@@ -141,11 +141,17 @@ function checkBlocks(sim: Simulation): void {
   const { world, watch, owner } = sim
   const rows = world.files.flatMap((file) => file.streams.map((stream) => ({ file, stream, row: file.row(stream)! })))
   const removed = new Set(rows.filter(({ row }) => row.time_removal !== null).map(({ stream }) => stream))
-  if (owner.hasRemoved) removed.add("s")
+  if (owner.hasRemoved) {
+    removed.add("s")
+    watch.removed.add("s")
+  }
   for (const { file, stream, row } of rows)
-    if (row.block !== null && !(row.block === "share_removed" && (removed.has(stream) || sim.forgotten)))
+    if (row.block !== null && !(row.block === "share_removed" && watch.removed.has(stream)))
       watch.fail(`I10 ${stream} of ${file.name} is blocked ${row.block} without a cause`)
-  if (sim.forgotten || sim.misled) return
+  if (sim.misled) return
+  const [unremoved] = watch.posts.unremoved
+  if (unremoved) watch.fail(unremoved)
+  if (sim.forgotten) return
   for (const stream of removed) {
     const share = world.server.shareOf(world.refOf(stream).share_id)
     if (share !== "removed") watch.fail(`the share of ${stream} was removed and is ${share}`)
@@ -155,6 +161,8 @@ function checkBlocks(sim: Simulation): void {
 /** No event of a host was applied twice, and what refers to an op got that op's result. */
 function checkEffects(sim: Simulation): void {
   const { world, watch } = sim
+  const [overtaken] = watch.overtaken
+  if (overtaken) watch.fail(overtaken)
   const { effects, about } = world.server
   const twice = effects.filter((name, index) => effects.indexOf(name) !== index)
   // A service that forgot a rejection may apply at last what was recorded again long since; a restored outbox records again.

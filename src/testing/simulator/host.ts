@@ -57,7 +57,7 @@ export class Host {
   /** Says how it went. @throws Killed, or what is no refusal */
   record(name: string, stream: string, input: RecordInput, isAgain = false): string {
     try {
-      this.#whole(name, () => this.#record(name, stream, input, isAgain))
+      this.#whole(name, 1, () => this.#record(name, stream, input, isAgain))
       return ""
     } catch (error) {
       if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
@@ -68,18 +68,20 @@ export class Host {
 
   /** Records a unit; returns its op_ids. @throws what record throws */
   unit(names: string, more: Parameters<Client["unit"]>[1]): string[] {
-    return this.#whole(names, () => this.client.unit(names, more))
+    return this.#whole(names, names.split(" ").length, () => this.client.unit(names, more))
   }
 
-  /** I7: what was refused is not there, unless that is said; not even a part of it. */
-  #whole<T>(names: string, record: () => T): T {
+  /** I7: of so many ops none is there, or, if it is not known, none or all. */
+  #whole<T>(names: string, ops: number, record: () => T): T {
     const { file } = this.client
     const before = file.opCount
     try {
       return record()
     } catch (error) {
-      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
+      const there = file.opCount - before
+      if (error instanceof SturdyError && !error.indeterminate && there !== 0)
         this.lies.push(`I7 ${names} was refused with ${error.code}, and is there`)
+      if (there !== 0 && there !== ops) this.lies.push(`I7 of ${names} ${there} are there`)
       throw error
     }
   }

@@ -13,12 +13,15 @@ interface Register {
 /** What a stream of a life of a process did last. */
 interface Talk {
   inFlight: number
-  /** Text of the last POST. */
+  /** Text of the last POST, and how often the service had been rolled back when it left. */
   sent: string
+  rollbacks: number
   /** The register that the answer to it named in a refusal. */
   told: Register | undefined
-  /** The last answer said when to come back. */
-  isAsked: boolean
+  /** The last answer said to come back after so many ms. */
+  asked_ms: number | undefined
+  /** Since that was written down: when that is, by the monotonic clock. */
+  notBefore: number
   /** It was no word of a share service: a page. */
   isPage: boolean
   /** It said that it is a twin, of that answer. */
@@ -40,6 +43,10 @@ export class PostWatch {
   readonly hurried = new Set<OutboxFile>()
   /** Files of which a commit failed that happened: their process waits for what it knows, not for what is written. */
   readonly unsure = new Set<OutboxFile>()
+  /** By stream and file: as of how many rollbacks its removal was said to be done. */
+  readonly #removals = new Map<string, number>()
+  /** Removals that are to be repeated, as of so many rollbacks. */
+  readonly #owed = new Map<string, { file: OutboxFile; rollbacks: number; restores: number }>()
   readonly #terms = new Map<Client, { life: number; term: number }>()
   /** A time that was written down by a clock that then jumped says nothing. */
   readonly #keepsTime: boolean
@@ -57,6 +64,7 @@ export class PostWatch {
     const key = `${stream} of ${client.name} in life ${client.lives}`
     talk.inFlight += 1
     talk.sent = request.body
+    talk.rollbacks = this.sim.world.server.rollbacks
     talk.told = undefined
     talk.isPage = false
     talk.saidTwin = false
@@ -67,13 +75,15 @@ export class PostWatch {
     if (row.time_removal !== null && carries) wrong.push(`I4 ops of ${key} were sent after its removal was recorded`)
     const early_ms = (row.next_attempt_at ?? 0) - (this.sim.world.clock.now() + client.skew_ms)
     // A person who has something new to say ends a pause, but not one that the service asked for.
-    const mayHurry = (row.time_removal !== null || this.hurried.has(file)) && !talk.isAsked
+    const mayHurry = (row.time_removal !== null || this.hurried.has(file)) && talk.asked_ms === undefined
     if (early_ms > 1 && this.#keepsTime && !mayHurry && !this.unsure.has(file))
       wrong.push(`I11 a POST of ${key} left ${early_ms} ms early, after ${row.block ?? row.last_error}`)
     const held = this.#terms.get(client)
     const term = file.term
     if (held?.life !== client.lives || held.term !== term)
       wrong.push(`I9 a POST of ${key} left under term ${held?.term}, and it is ${term}`)
+    const left_ms = talk.notBefore - this.sim.world.clock.monotonic()
+    if (left_ms > 1 && this.#keepsTime) wrong.push(`I11 a POST of ${key} left ${left_ms} ms before Retry-After`)
     if (carries) wrong.push(...this.#pending(client, request))
     return wrong
   }
@@ -90,8 +100,9 @@ export class PostWatch {
   returned(client: Client, request: TransportRequest, answer: TransportResponse | TransportFault): void {
     const talk = this.#talkOf(client, this.#streamOf(request))
     talk.inFlight -= 1
+    talk.asked_ms = undefined
     if (answer instanceof TransportFault) return
-    talk.isAsked = answer.retry_after !== null
+    if (answer.retry_after !== null) talk.asked_ms = Number(answer.retry_after) * 1_000
     talk.isPage = answer.status === 200 && answer.content_type?.startsWith("text/html") === true
     const [, cursor, head] = refusedRegister.exec(answer.body) ?? []
     if (cursor !== undefined) talk.told = { cursor: Number(cursor), head_op_id: head ?? null }
@@ -104,6 +115,12 @@ export class PostWatch {
     const talk = this.#talkOf(client, event.stream)
     const where = `${event.stream} of ${client.name}`
     if (event.name === "twin") talk.saidTwin = true
+    if (event.name === "removed") this.#removals.set(`${event.stream} of ${client.file.name}`, talk.rollbacks)
+    if (event.name === "server_reset") this.#owe(client, talk)
+    if (event.name === "failed" && talk.asked_ms !== undefined)
+      talk.notBefore = this.sim.world.clock.monotonic() + talk.asked_ms
+    // A person who lifts a block asks at once, whatever a probe was told.
+    if (event.name === "unblocked") talk.notBefore = 0
     if (event.name === "server_reset" || (event.name === "failed" && event.code === "gap"))
       return this.#rebased(client, event.stream, talk)
     if (event.name === "failed" && talk.isPage) return [`${where} took a page for an answer: ${event.code}`]
@@ -112,6 +129,31 @@ export class PostWatch {
       if (!talk.sent.includes(secret)) return [`${where} is blocked ${event.reason} for a secret that it has no more`]
     }
     return []
+  }
+
+  /** The service lost data: what it was told to remove before, it is told again. */
+  #owe({ file }: Client, { rollbacks }: Talk): void {
+    const { restores } = file
+    for (const { name, time_closed } of file.streamRows)
+      if (time_closed !== null) this.#owed.set(`${name} of ${file.name}`, { file, rollbacks, restores })
+  }
+
+  /** At the end: shares that are there although their removal was told to the service as it is, or had to be. */
+  get unremoved(): string[] {
+    const { server } = this.sim.world
+    const owed = [...this.#owed].filter(
+      ([key, { file, rollbacks, restores }]) =>
+        rollbacks === server.rollbacks && restores === file.restores && this.#removals.get(key) !== rollbacks,
+    )
+    const undone = this.sim.streams.filter(
+      (stream) =>
+        this.sim.world.files.some((file) => this.#removals.get(`${stream} of ${file.name}`) === server.rollbacks) &&
+        server.shareOf(this.sim.world.refOf(stream).share_id) === "live",
+    )
+    return [
+      ...owed.map(([key]) => `the removal of ${key} was not repeated at a service that had lost data`),
+      ...undone.map((stream) => `the share of ${stream} was removed, and lives`),
+    ]
   }
 
   /** The base is the register that the service told last; a head in it that nobody here knows is that of a twin. */
@@ -142,8 +184,10 @@ export class PostWatch {
     const known = this.#talks.get(key) ?? {
       inFlight: 0,
       sent: "",
+      rollbacks: 0,
       told: undefined,
-      isAsked: false,
+      asked_ms: undefined,
+      notBefore: 0,
       isPage: false,
       saidTwin: false,
     }

@@ -159,7 +159,7 @@ export class Simulation {
   #restart(client: Client): void {
     this.#closing.delete(client)
     try {
-      client.reopen()
+      this.watch.starting(client.file, () => client.reopen())
       const told = this.host(client).catchUp()
       this.world.say(`${client.name} starts${told ? `, and tells ${told} again` : ""}`)
     } catch (error) {

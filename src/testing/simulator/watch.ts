@@ -20,6 +20,10 @@ export class Watch {
   readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
   readonly #twins = new Map<OutboxFile, number>()
   readonly #wrong: string[] = []
+  /** Streams whose removal was recorded somewhere, forgotten or not. */
+  readonly removed = new Set<string>()
+  /** What each op was replaced by, as the host was told. */
+  readonly #replaced = new Map<string, string>()
   readonly posts: PostWatch
   readonly service: ServiceWatch
 
@@ -44,6 +48,15 @@ export class Watch {
     this.met.set(what, (this.met.get(what) ?? 0) + 1)
   }
 
+  /** A process that starts changes nothing of what is known of a stream: not its block, nor what it waits for. */
+  starting(file: OutboxFile, start: () => void): void {
+    const before = new Map(file.streamRows.map((row) => [row.name, JSON.stringify(row)]))
+    start()
+    for (const [name, row] of before)
+      if (JSON.stringify(file.row(name)) !== row)
+        this.#wrong.push(`a process that started changed ${name} of ${file.name}`)
+  }
+
   /** @throws Violation */
   check(when: "running" | "healed" = "running"): void {
     const { world, hosts } = this.sim
@@ -64,7 +77,8 @@ export class Watch {
   /** I5: a cursor goes back only in a reported server_reset. */
   #checkCursors(): void {
     for (const file of this.sim.world.files)
-      for (const { name, cursor, reset_count } of file.streamRows) {
+      for (const { name, cursor, reset_count, time_removal } of file.streamRows) {
+        if (time_removal !== null) this.removed.add(name)
         const key = `${name} of ${file.name}`
         const before = this.#cursors.get(key)
         if (before && before.restores === file.restores && before.resets === reset_count && cursor < before.cursor)
@@ -85,6 +99,7 @@ export class Watch {
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
     if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
       this.#wrong.push(`I3 ${world.name(event.op_id)} came before what it depends on`)
+    if (name === "superseded") this.#replaced.set(event.op_id, event.by_op_id)
     if (name === "twin" || name === "resynced") this.#toldTwin(client, name)
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
@@ -92,6 +107,20 @@ export class Watch {
       this.#wrong.push(`I13 a secret in the message of ${name}`)
     const line = lineOf(event)
     if (line) world.say(`${client.name} ${line}`)
+  }
+
+  /** I3: what was replaced comes after none of those that stand for it, whichever copy of the outbox still had it. */
+  get overtaken(): string[] {
+    const { world } = this.sim
+    const place = new Map(world.server.effectIds.map((op_id, at) => [op_id, at]))
+    return [...this.#replaced.keys()].flatMap((op_id) => {
+      const at = place.get(op_id)
+      if (at === undefined) return []
+      for (let by = this.#replaced.get(op_id); by !== undefined; by = this.#replaced.get(by))
+        if ((place.get(by) ?? Infinity) < at)
+          return [`I3 ${world.name(op_id)} was applied after ${world.name(by)}, which had replaced it`]
+      return []
+    })
   }
 
   /** The hook of a host that has one is told of each twin. */

@@ -33,13 +33,16 @@ const rules = [
   },
   {
     name: "record a burst",
-    says: "More ops than a batch holds are recorded at once.",
+    says: "More ops than a batch holds are recorded at once, some of them as units.",
     weight: 0.1,
     strike(sim, client, dice) {
       const stream = openStream(sim, client, dice)
       if (stream === undefined) return
       const names = Array.from({ length: 101 + dice.below(30) }, () => sim.nextName())
-      client.record(names.join(" "), { stream })
+      for (let at = 0, length = 1; at < names.length; at += length) {
+        length = 1 + dice.below(4)
+        sim.watch.service.unit(sim.host(client).unit(names.slice(at, at + length).join(" "), { stream }))
+      }
       return `${names[0]}..${names.at(-1)}`
     },
   },

@@ -169,11 +169,12 @@ export class Server {
     this.#service = this.#open()
   }
 
-  /** Another service answers at this address, until `back`: it has the shares, and none of their ops. */
-  async swap(): Promise<void> {
+  /** Another service answers at this address, until `back`: it has the shares, unless it is empty, and none of their ops. */
+  async swap(isEmpty = false): Promise<void> {
     if (this.#impostor) return
     const machine = takeMachine()
     this.#impostor = { machine, service: this.#serviceOn(machine) }
+    if (isEmpty) return
     for (const { share_id, secret } of this.world.refs)
       await this.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
   }
@@ -193,9 +194,10 @@ export class Server {
     this.#machine.isBusy = isBusy
   }
 
-  /** It answers `busy` to so many transactions. */
-  busyFor(transactions: number): void {
+  /** It answers `busy` to so many transactions, the next ones or those `after` some more. */
+  busyFor(transactions: number, after = 0): void {
     this.#machine.busyFor = transactions
+    this.#machine.busyAfter = after
   }
 
   get isBusy(): boolean {
