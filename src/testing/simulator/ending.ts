@@ -3,6 +3,7 @@ import type { FlushReport } from "../../answers.ts"
 import type { Client } from "../world/client.ts"
 import * as limit from "../../intent/limit.ts"
 import type { Simulation } from "./simulation.ts"
+import { asked_ms_max } from "./watch.ts"
 
 /** Blocks that people lift, met one after the other. */
 const rounds_max = 4
@@ -15,7 +16,7 @@ export async function end(sim: Simulation): Promise<void> {
   watch.check("healed")
   checkBlocks(sim)
   const [untold] = sim.plan.knobs.resync ? watch.untold : []
-  if (untold) watch.fail(`a twin of ${untold.name} was met, and the resync hook was not told`)
+  if (untold) watch.fail(`a twin of ${untold} was met, and the resync hook was not told`)
   checkEffects(sim)
   if (world.trace.length > 100_000) watch.fail("I11 too much happened")
 }
@@ -36,7 +37,7 @@ async function drain(sim: Simulation): Promise<void> {
   const { world, plan } = sim
   // A wall clock that was set back makes a gateway's word look longer, up to the longest that is believed.
   const jumped = plan.steps.some(({ does }) => does === "clock jumped")
-  const asked_ms = jumped ? limit.retry_after_ms_max : 40_000
+  const asked_ms = jumped ? limit.retry_after_ms_max : asked_ms_max
   const bound_ms = plan.knobs.retryDelayMsMax + limit.request_deadline_ms + 2 * limit.lease_ms + asked_ms
   const each = [...world.clients]
   for (let round = 0; round < 2; round++) {

@@ -16,6 +16,8 @@ interface Talk {
   /** Text of the last POST, and how often the service had been rolled back when it left. */
   sent: string
   rollbacks: number
+  /** The service that gave the grant. */
+  answered_by: string | undefined
   /** The register that the answer to it named in a refusal. */
   told: Register | undefined
   /** The last answer said to come back after so many ms. */
@@ -30,6 +32,7 @@ interface Talk {
 
 const refusedRegister = /"refused":"(?:gap|server_reset)"[^\n]*?"cursor":(\d+),"head_op_id":(?:"(\w+)"|null)/
 const ackedHead = /"batch_id":"\w+","cursor":\d+,"head_op_id":"(\w+)"/g
+const grantOf = /"service_id":"([\w-]+)"/
 const opIds = /"op_id":"(\w+)"/g
 
 /** Blocks that the service's word on a secret causes. */
@@ -49,10 +52,10 @@ export class PostWatch {
   readonly #owed = new Map<string, { file: OutboxFile; rollbacks: number; restores: number }>()
   readonly #terms = new Map<Client, { life: number; term: number }>()
   /** A time that was written down by a clock that then jumped says nothing. */
-  readonly #keepsTime: boolean
+  readonly keepsTime: boolean
 
   constructor(readonly sim: Simulation) {
-    this.#keepsTime = !sim.plan.steps.some(({ does }) => does === "clock jumped")
+    this.keepsTime = !sim.plan.steps.some(({ does }) => does === "clock jumped")
   }
 
   /** I11, I9: one in flight per stream, none before its time, by who holds the lease; nothing after a removal. */
@@ -76,14 +79,14 @@ export class PostWatch {
     const early_ms = (row.next_attempt_at ?? 0) - (this.sim.world.clock.now() + client.skew_ms)
     // A person who has something new to say ends a pause, but not one that the service asked for.
     const mayHurry = (row.time_removal !== null || this.hurried.has(file)) && talk.asked_ms === undefined
-    if (early_ms > 1 && this.#keepsTime && !mayHurry && !this.unsure.has(file))
+    if (early_ms > 1 && this.keepsTime && !mayHurry && !this.unsure.has(file))
       wrong.push(`I11 a POST of ${key} left ${early_ms} ms early, after ${row.block ?? row.last_error}`)
     const held = this.#terms.get(client)
-    const term = file.term
+    const { term } = file.lease
     if (held?.life !== client.lives || held.term !== term)
       wrong.push(`I9 a POST of ${key} left under term ${held?.term}, and it is ${term}`)
     const left_ms = talk.notBefore - this.sim.world.clock.monotonic()
-    if (left_ms > 1 && this.#keepsTime) wrong.push(`I11 a POST of ${key} left ${left_ms} ms before Retry-After`)
+    if (left_ms > 1 && this.keepsTime) wrong.push(`I11 a POST of ${key} left ${left_ms} ms before Retry-After`)
     if (carries) wrong.push(...this.#pending(client, request))
     return wrong
   }
@@ -101,20 +104,29 @@ export class PostWatch {
     const talk = this.#talkOf(client, this.#streamOf(request))
     talk.inFlight -= 1
     talk.asked_ms = undefined
+    talk.answered_by = undefined
     if (answer instanceof TransportFault) return
     if (answer.retry_after !== null) talk.asked_ms = Number(answer.retry_after) * 1_000
     talk.isPage = answer.status === 200 && answer.content_type?.startsWith("text/html") === true
     const [, cursor, head] = refusedRegister.exec(answer.body) ?? []
     if (cursor !== undefined) talk.told = { cursor: Number(cursor), head_op_id: head ?? null }
+    talk.answered_by = grantOf.exec(answer.body)?.[1]
     for (const [, acked] of answer.body.matchAll(ackedHead)) this.#headsOf(client.file).add(acked!)
   }
 
   heard(client: Client, event: OutboxEvent): string[] {
     if (event.name === "lease" && event.held) this.#terms.set(client, { life: client.lives, term: event.term })
+    if (event.name === "lease" && !event.held) this.#terms.delete(client)
     if (!("stream" in event) || event.stream === undefined) return []
     const talk = this.#talkOf(client, event.stream)
     const where = `${event.stream} of ${client.name}`
     if (event.name === "twin") talk.saidTwin = true
+    if (event.name === "removed" || event.name === "acked") {
+      const { service_id } = client.file.row(event.stream)!
+      const { answered_by } = talk
+      if (answered_by !== undefined && service_id !== null && answered_by !== service_id)
+        return [`${where} took the word of service ${answered_by} for that of ${service_id}`]
+    }
     if (event.name === "removed") this.#removals.set(`${event.stream} of ${client.file.name}`, talk.rollbacks)
     if (event.name === "server_reset") this.#owe(client, talk)
     if (event.name === "failed" && talk.asked_ms !== undefined)
@@ -129,6 +141,15 @@ export class PostWatch {
       if (!talk.sent.includes(secret)) return [`${where} is blocked ${event.reason} for a secret that it has no more`]
     }
     return []
+  }
+
+  /** I9: a lease is given back by its holder only. */
+  get freed(): string[] {
+    return [...this.#terms].flatMap(([client, { life, term }]) => {
+      if (!client.opened || client.lives !== life || client.stopped) return []
+      const { lease } = client.file
+      return lease.isFree && lease.term === term ? [`I9 the lease of ${client.name} was given back by another`] : []
+    })
   }
 
   /** The service lost data: what it was told to remove before, it is told again. */
@@ -185,6 +206,7 @@ export class PostWatch {
       inFlight: 0,
       sent: "",
       rollbacks: 0,
+      answered_by: undefined,
       told: undefined,
       asked_ms: undefined,
       notBefore: 0,

@@ -15,6 +15,10 @@ export class ServiceWatch {
   readonly #batches = new Map<string, string>()
   /** Of each writer, as the last answer to it left it. */
   readonly #registers = new Map<string, Register>()
+  /** By op, as it was answered: the code of its rejection, or none. */
+  readonly #outcomes = new Map<string, string>()
+  /** Rollbacks so far, as of these outcomes. */
+  #forgotten = 0
   /** Rollbacks and deaths so far: either may have moved a register without an answer. */
   #unseen = 0
   /** Ops that were recorded as one unit, by each of them. */
@@ -27,11 +31,30 @@ export class ServiceWatch {
   }
 
   answered(batch: AppendBatch, answer: Ack | Refusal, share_id: string): string[] {
-    const wrong = [...this.#identical(batch), ...this.#whole(batch), ...this.#moved(batch, answer)]
-    if ("refused" in answer) return wrong
     const share = this.sim.world.server.shareOf(share_id)
+    const wrong = [...this.#identical(batch), ...this.#whole(batch)]
+    // With a share go its registers.
+    if (share === "live") wrong.push(...this.#moved(batch, answer))
+    if ("refused" in answer) return wrong
     if (share !== "live") wrong.push(`I9 batch ${batch.batch_id} was decided, and its share is ${share}`)
-    return [...wrong, ...this.#dependencies(batch, answer)]
+    return [...wrong, ...this.#dependencies(batch, answer), ...this.#final(answer)]
+  }
+
+  /** I4: what became of an op stays so, until the service forgets it. */
+  #final({ applied, duplicates, rejected }: Ack): string[] {
+    const { server } = this.sim.world
+    if (server.rollbacks !== this.#forgotten) this.#outcomes.clear()
+    this.#forgotten = server.rollbacks
+    const said = [
+      ...[...applied, ...duplicates].map((op_id) => ({ op_id, code: "" })),
+      ...rejected.map(({ op_id, code }) => ({ op_id, code })),
+    ]
+    return said.flatMap(({ op_id, code }) => {
+      const before = this.#outcomes.get(op_id) ?? code
+      this.#outcomes.set(op_id, before)
+      const words = [before, code].map((word) => (word === "" ? "applied" : `rejected ${word}`))
+      return before === code ? [] : [`I4 ${this.sim.world.name(op_id)} was ${words[0]}, and is ${words[1]}`]
+    })
   }
 
   /** I8: an op says the same in every attempt, and a batch holds the same ops: what is cut gets other ids. */

@@ -1,6 +1,8 @@
 /** Looks after each event whether everything holds, and counts what was met: faults, refusals, failures, blocks. */
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { SturdyError } from "../../intent/error.ts"
+import * as limit from "../../intent/limit.ts"
+import type { StreamRow } from "../../store/stream.ts"
 import type { Client } from "../world/client.ts"
 import type { OutboxFile } from "../world/outbox-file.ts"
 import { PostWatch } from "./post-watch.ts"
@@ -10,6 +12,8 @@ import type { Simulation } from "./simulation.ts"
 /** An invariant does not hold. */
 export class Violation extends Error {}
 
+/** ms: no gateway asks for more. */
+export const asked_ms_max = 40_000
 /** Faults of a disk, told as events. */
 const diskCodes: ReadonlySet<string> = new Set(["storage_fault", "disk_full", "busy"])
 
@@ -17,9 +21,10 @@ export class Watch {
   /** By kind and name, e.g. `blocked revoked`: so many times. */
   readonly met = new Map<string, number>()
   #looked = -1
-  readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
-  readonly #twins = new Map<OutboxFile, number>()
+  readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number; service_id: string | null }>()
+  readonly #twins = new Map<string, { file: OutboxFile; stream: string; restores: number }>()
   readonly #wrong: string[] = []
+  readonly #attempts = new Map<string, { block: string | null; attempts: number; restores: number }>()
   /** Streams whose removal was recorded somewhere, forgotten or not. */
   readonly removed = new Set<string>()
   /** What each op was replaced by, as the host was told. */
@@ -64,7 +69,8 @@ export class Watch {
     const version = world.files.reduce((sum, file) => sum + file.commits, world.server.version)
     if (version !== this.#looked || when === "healed") {
       this.#looked = version
-      this.#checkCursors()
+      this.#checkStreams()
+      this.#wrong.push(...this.posts.freed)
       this.#wrong.push(...world.invariants.violations(when))
     }
     if (this.#wrong.length > 0) throw new Violation(this.#wrong.join("\n"))
@@ -74,17 +80,38 @@ export class Watch {
     throw new Violation(what)
   }
 
-  /** I5: a cursor goes back only in a reported server_reset. */
-  #checkCursors(): void {
+  /** I5: a cursor goes back only in a reported server_reset. A stream belongs to the service that it met first. */
+  #checkStreams(): void {
     for (const file of this.sim.world.files)
-      for (const { name, cursor, reset_count, time_removal } of file.streamRows) {
+      for (const row of file.streamRows) {
+        const { name, cursor, reset_count, time_removal, service_id } = row
+        this.#checkPace(file, row)
         if (time_removal !== null) this.removed.add(name)
         const key = `${name} of ${file.name}`
         const before = this.#cursors.get(key)
         if (before && before.restores === file.restores && before.resets === reset_count && cursor < before.cursor)
           this.#wrong.push(`I5 the cursor of ${key} went from ${before.cursor} back to ${cursor}`)
-        this.#cursors.set(key, { cursor, resets: reset_count, restores: file.restores })
+        if (before?.service_id && before.restores === file.restores && before.service_id !== service_id)
+          this.#wrong.push(`${key} went over to service ${service_id}`)
+        this.#cursors.set(key, { cursor, resets: reset_count, restores: file.restores, service_id })
       }
+  }
+
+  /** I11: the next attempt is within the backoff bound, the next probe not before its time. */
+  #checkPace(file: OutboxFile, row: StreamRow): void {
+    const { name, block, attempts, next_attempt_at } = row
+    const key = `${name} of ${file.name}`
+    const before = this.#attempts.get(key)
+    this.#attempts.set(key, { block, attempts, restores: file.restores })
+    const isNew = before?.restores === file.restores && (before.block !== block || attempts > before.attempts)
+    if (next_attempt_at === null || !isNew || !this.posts.keepsTime) return
+    const delay_ms = next_attempt_at - this.sim.world.clock.now()
+    const max_ms = Math.max(this.sim.plan.knobs.retryDelayMsMax, asked_ms_max)
+    if (block !== null && delay_ms < limit.probe_delay_ms_min - 1)
+      this.#wrong.push(`I11 the probe of ${key}, blocked ${block}, is due in ${delay_ms} ms`)
+    // A removal takes over the time of the probe that it lifts the block of, if that was answered by a gateway.
+    if (block === null && row.time_removal === null && delay_ms > max_ms)
+      this.#wrong.push(`I11 ${key} is to wait for ${delay_ms} ms`)
   }
 
   #heard(client: Client, event: OutboxEvent): void {
@@ -97,10 +124,10 @@ export class Watch {
     this.#wrong.push(...this.posts.heard(client, event))
     if (name === "acked" && !client.file.isSettled(event.batch_id))
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
-    if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
+    if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten)
       this.#wrong.push(`I3 ${world.name(event.op_id)} came before what it depends on`)
     if (name === "superseded") this.#replaced.set(event.op_id, event.by_op_id)
-    if (name === "twin" || name === "resynced") this.#toldTwin(client, name)
+    if (name === "twin" || name === "resynced") this.#toldTwin(client, event.stream, name)
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
     if ("message" in event && world.secrets.some((secret) => event.message.includes(secret)))
@@ -124,14 +151,19 @@ export class Watch {
   }
 
   /** The hook of a host that has one is told of each twin. */
-  #toldTwin({ file }: Client, name: "twin" | "resynced"): void {
-    if (name === "twin") this.#twins.set(file, file.restores)
-    else this.#twins.delete(file)
+  #toldTwin({ file }: Client, stream: string, name: "twin" | "resynced"): void {
+    const key = `${stream} of ${file.name}`
+    if (name === "twin") this.#twins.set(key, { file, stream, restores: file.restores })
+    else this.#twins.delete(key)
   }
 
-  /** Twins that no hook was told of, unless they were forgotten with the file. */
-  get untold(): OutboxFile[] {
-    return [...this.#twins].filter(([file, restores]) => file.restores === restores).map(([file]) => file)
+  /** Streams with a twin of which no hook was told, unless that was forgotten with the file, or the share is no more. */
+  get untold(): string[] {
+    const owed = [...this.#twins].filter(([, { file, stream, restores }]) => {
+      const row = file.row(stream)
+      return file.restores === restores && row?.block === null && row.time_removal === null
+    })
+    return owed.map(([key]) => key)
   }
 }
 

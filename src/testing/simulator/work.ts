@@ -143,7 +143,7 @@ function inputOf(sim: Simulation, client: Client, stream: string, name: string, 
   const input: RecordInput = {
     method: dice.chance(0.15) ? "poison" : "put",
     args: [name],
-    ...(dice.chance(0.4) && { key: dice.pick(["a", "b"]) }),
+    ...(dice.chance(sim.plan.knobs.keyed) && { key: dice.pick(["a", "b"]) }),
     ...(dice.chance(0.2) && recorded.length > 0 && { dependsOn: [dice.pick(recorded)] }),
     ...(dice.chance(0.3) && { captureId: `event ${name}` }),
     ...(dice.chance(0.2) && { wantResult: true }),

@@ -9,6 +9,8 @@ export interface Disk {
   isLocked(): boolean
   /** No room: writes fail, and are rolled back. */
   isFull: boolean
+  /** So many writes still fit then. */
+  roomFor: number
   /** Of the next commit, which throws: it happened all the same, or it did not. */
   nextCommit: "happens" | "fails" | undefined
   /** Told after each commit. */
@@ -68,7 +70,7 @@ export function handleOf(disk: Disk, isDead: () => boolean): Database {
 /** A statement that writes, on a disk that may be full. */
 function failing(statement: Wrapped, disk: Disk): Wrapped {
   const first = () => {
-    if (disk.isFull) throw sqliteError("SQLITE_FULL", 13, "database or disk is full")
+    if (disk.isFull && --disk.roomFor < 0) throw sqliteError("SQLITE_FULL", 13, "database or disk is full")
   }
   const wrapped = {
     run: (...params: SQLQueryBindings[]) => (first(), statement.run(...params)),

@@ -25,6 +25,7 @@ export class OutboxFile implements Disk {
   readonly db: MemoryDatabase
   readonly #isPooled: boolean
   isFull = false
+  roomFor = 0
   nextCommit: Disk["nextCommit"]
   /** Another process holds the write lock until then, by the monotonic clock. */
   locked_until = -Infinity
@@ -115,9 +116,10 @@ export class OutboxFile implements Disk {
     return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
   }
 
-  /** Of the lease that was given last; 0 before the first. */
-  get term(): number {
-    return Number(this.rowsOf("select max(term) from sturdy_lease")[0]![0])
+  /** The lease that was given last; `isFree` once it was given back. */
+  get lease(): { term: number; isFree: boolean } {
+    const [row] = this.rowsOf("select term, time_expires from sturdy_lease")
+    return { term: Number(row?.[0] ?? 0), isFree: row?.[1] === 0 }
   }
 
   /** Ids of the ops that wait for the service's word. */
@@ -155,6 +157,7 @@ export class OutboxFile implements Disk {
 
   heal(): void {
     this.isFull = false
+    this.roomFor = 0
     this.nextCommit = undefined
     this.locked_until = -Infinity
   }
