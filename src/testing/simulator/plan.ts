@@ -66,7 +66,9 @@ const biased: readonly (readonly (FaultName | WorkName)[])[] = [
   ["remove the share", "request late", "request doubled"],
   ["remove the share", "service swapped"],
   ["outbox copied", "outbox restored", "request lost"],
-  ["service busy once", "offline", "answer lost"],
+  ["outbox copied", "pause"],
+  ["outbox restored", "pause"],
+  ["service busy once", "record a burst", "answer lost"],
   ["process stopped", "answer slow", "request late"],
   ["capability expired", "secret rotated", "answer slow"],
 ]
@@ -126,6 +128,7 @@ function knobsOf(dice: Dice, may: ReadonlySet<string>): Knobs {
     retryDelayMsMax: dice.pick([3_000, 10_000, 60_000]),
     leaseMs: dice.pick([3_000, 10_000, 10_000]),
     resync: dice.chance(0.3),
-    keyed: dice.pick([0.4, 0.4, 0.9]),
+    // While it pauses nothing is frozen, so that newer ops replace older ones.
+    keyed: may.has("pause") ? 0.9 : 0.4,
   }
 }
