@@ -68,7 +68,7 @@ const biased: readonly (readonly (FaultName | WorkName)[])[] = [
   ["outbox copied", "outbox restored", "request lost"],
   ["outbox copied", "pause"],
   ["outbox restored", "pause"],
-  ["service busy once", "record a burst", "answer lost"],
+  ["service busy once", "request lost", "answer lost"],
   ["process stopped", "answer slow", "request late"],
   ["capability expired", "secret rotated", "answer slow"],
 ]
