@@ -50,7 +50,8 @@ export async function run(layer: Layer, path: string, ms_max = run_ms_max): Prom
 }
 
 function commandOf(layer: Layer): string[] {
-  if (layer.kind === "simulate") return ["src/cli/main.ts", "simulate", "--seeds", String(layer.seeds), "--failures", "1", "--json"]
+  if (layer.kind === "simulate")
+    return ["src/cli/main.ts", "simulate", "--seeds", String(layer.seeds), "--failures", "1", "--json"]
   // A test that hangs must be ended before its process is: then it has a name.
   const timeout = String(run_ms_max - 3_000)
   return ["test", "--timeout", timeout, `./test/${layer.file}.test.ts`, "-t", patternOf(layer.name)]

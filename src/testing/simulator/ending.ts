@@ -3,6 +3,7 @@ import type { FlushReport } from "../../answers.ts"
 import type { Client } from "../world/client.ts"
 import * as limit from "../../intent/limit.ts"
 import type { Simulation } from "./simulation.ts"
+import { asked_ms_max } from "./watch.ts"
 
 /** Blocks that people lift, met one after the other. */
 const rounds_max = 4
@@ -36,7 +37,7 @@ async function drain(sim: Simulation): Promise<void> {
   const { world, plan } = sim
   // A wall clock that was set back makes a gateway's word look longer, up to the longest that is believed.
   const jumped = plan.steps.some(({ does }) => does === "clock jumped")
-  const asked_ms = jumped ? limit.retry_after_ms_max : 40_000
+  const asked_ms = jumped ? limit.retry_after_ms_max : asked_ms_max
   const bound_ms = plan.knobs.retryDelayMsMax + limit.request_deadline_ms + 2 * limit.lease_ms + asked_ms
   const each = [...world.clients]
   for (let round = 0; round < 2; round++) {
@@ -93,8 +94,9 @@ function contact(sim: Simulation, client: Client): void {
 function liftable(sim: Simulation): [Client, string, string][] {
   return sim.world.clients.flatMap((client) =>
     client.file.streams.flatMap((stream): [Client, string, string][] => {
-      const { block } = client.file.row(stream)!
-      return block === null || block === "share_removed"
+      const { block, time_closed } = client.file.row(stream)!
+      // A removal that is repeated and meets a block: only a probe lifts that, since the stream is closed for people.
+      return block === null || block === "share_removed" || time_closed !== null
         ? []
         : [[client, stream, `${stream} of ${client.name} ${block}`]]
     }),
@@ -141,11 +143,17 @@ function checkBlocks(sim: Simulation): void {
   const { world, watch, owner } = sim
   const rows = world.files.flatMap((file) => file.streams.map((stream) => ({ file, stream, row: file.row(stream)! })))
   const removed = new Set(rows.filter(({ row }) => row.time_removal !== null).map(({ stream }) => stream))
-  if (owner.hasRemoved) removed.add("s")
+  if (owner.hasRemoved) {
+    removed.add("s")
+    watch.removed.add("s")
+  }
   for (const { file, stream, row } of rows)
-    if (row.block !== null && !(row.block === "share_removed" && (removed.has(stream) || sim.forgotten)))
+    if (row.block !== null && row.time_closed === null && !(row.block === "share_removed" && watch.removed.has(stream)))
       watch.fail(`I10 ${stream} of ${file.name} is blocked ${row.block} without a cause`)
-  if (sim.forgotten || sim.misled) return
+  if (sim.misled) return
+  const [unremoved] = watch.posts.unremoved
+  if (unremoved) watch.fail(unremoved)
+  if (sim.forgotten) return
   for (const stream of removed) {
     const share = world.server.shareOf(world.refOf(stream).share_id)
     if (share !== "removed") watch.fail(`the share of ${stream} was removed and is ${share}`)
@@ -155,6 +163,8 @@ function checkBlocks(sim: Simulation): void {
 /** No event of a host was applied twice, and what refers to an op got that op's result. */
 function checkEffects(sim: Simulation): void {
   const { world, watch } = sim
+  const [overtaken] = watch.overtaken
+  if (overtaken) watch.fail(overtaken)
   const { effects, about } = world.server
   const twice = effects.filter((name, index) => effects.indexOf(name) !== index)
   // A service that forgot a rejection may apply at last what was recorded again long since; a restored outbox records again.

@@ -57,17 +57,33 @@ export class Host {
 
   /** Says how it went. @throws Killed, or what is not expected */
   record(name: string, stream: string, input: RecordInput, isAgain = false): string {
-    const { file } = this.client
-    const before = file.opCount
     try {
-      this.#record(name, stream, input, isAgain)
+      this.#whole(name, 1, () => this.#record(name, stream, input, isAgain))
       return ""
     } catch (error) {
-      if (error instanceof SturdyError && !error.indeterminate && file.opCount !== before)
-        this.wrong.push(`I7 ${name} was refused with ${error.code}, and is there`)
       if (input.captureId !== undefined && mayRepeat(error)) this.#owed.push({ name, stream, input })
       if (!isExpected(error)) throw error
       return `: ${error.code}${error.indeterminate ? ", perhaps" : ""}`
+    }
+  }
+
+  /** Records a unit; returns its op_ids. @throws what record throws */
+  unit(names: string, more: Parameters<Client["unit"]>[1]): string[] {
+    return this.#whole(names, names.split(" ").length, () => this.client.unit(names, more))
+  }
+
+  /** I7: of so many ops none is there, or, if it is not known, none or all. */
+  #whole<T>(names: string, ops: number, record: () => T): T {
+    const { file } = this.client
+    const before = file.opCount
+    try {
+      return record()
+    } catch (error) {
+      const there = file.opCount - before
+      if (error instanceof SturdyError && !error.indeterminate && there !== 0)
+        this.wrong.push(`I7 ${names} was refused with ${error.code}, and is there`)
+      if (there !== 0 && there !== ops) this.wrong.push(`I7 of ${names} ${there} are there`)
+      throw error
     }
   }
 

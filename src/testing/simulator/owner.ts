@@ -37,20 +37,27 @@ export class Owner {
   async lend(client: Client, ms: number): Promise<string | undefined> {
     const input = { scopes: ["read", "append", "admin"], expires_at: this.world.clock.now() + ms }
     let secret: string | undefined
-    // capnweb sends what is asked for by then: an `await` here would be too late for the POST.
-    const ask = (share: LiveShare) =>
-      (share.attenuate(input) as unknown as Promise<{ secret: string }>).then((lent) => (secret = lent.secret))
-    const said = await this.#ask(ask, `lent for ${ms} ms`)
-    if (secret !== undefined && client.opened) client.stream.unblock({ secret })
+    const said = await this.#ask(
+      (share) => share.attenuate(input),
+      `lent for ${ms} ms`,
+      (lent) => (secret = (lent as { secret: string }).secret),
+    )
+    if (secret === undefined) return said
+    this.world.lent.push(secret)
+    if (client.opened) client.stream.unblock({ secret })
     return said
   }
 
   /** Not while the service cannot hear him: he would ask again until he knows. */
-  async #ask(ask: (share: LiveShare) => unknown, done: string): Promise<string | undefined> {
+  async #ask(
+    ask: (share: LiveShare) => unknown,
+    done: string,
+    take: (answer: unknown) => void = () => {},
+  ): Promise<string | undefined> {
     const { server } = this.world
     if (server.isSwapped || server.killed || server.isBusy || server.share !== "live") return
     try {
-      await server.asOwner(ask)
+      take(await server.asOwner(ask))
       return done
     } catch (error) {
       // The share may be without him by now.

@@ -84,12 +84,13 @@ export const processFaults = [
   },
   {
     name: "disk full",
-    says: "For up to a minute nothing more fits on the disk of the outbox.",
+    says: "For up to a minute nothing more fits on the disk of the outbox, or a few writes more: it is full amid a transaction.",
     weight: 2,
     strike(sim, client, dice) {
       const { file } = client
       const ms = dice.ms(10, 60_000)
       file.isFull = true
+      file.roomFor = dice.chance(0.5) ? dice.below(12) : 0
       sim.later(ms, () => (file.isFull = false))
       return `of ${file.name} for ${ms} ms`
     },
@@ -114,6 +115,10 @@ export const processFaults = [
     name: "commit unknown",
     says: "A commit of the outbox fails, and everything was written all the same.",
     weight: 2,
-    strike: (_sim, client) => ((client.file.nextCommit = "happens"), client.file.name),
+    strike(sim, { file }) {
+      sim.watch.posts.unsure.add(file)
+      file.nextCommit = "happens"
+      return file.name
+    },
   },
 ] as const satisfies Rule[]

@@ -44,12 +44,13 @@ export const serviceFaults = [
   },
   {
     name: "service busy once",
-    says: "The service's database is locked for the next one to three transactions.",
+    says: "The service's database is locked for one to three transactions, the next ones or those after two more.",
     weight: 2,
     strike(sim, _client, dice) {
       const transactions = 1 + dice.below(3)
-      sim.world.server.busyFor(transactions)
-      return `for ${transactions} transactions`
+      const after = dice.below(3)
+      sim.world.server.busyFor(transactions, after)
+      return `for ${transactions} transactions${after > 0 ? ` after ${after}` : ""}`
     },
   },
   {
@@ -69,7 +70,7 @@ export const serviceFaults = [
   },
   {
     name: "service swapped",
-    says: "Another service, with a history of its own, answers at the address for up to two minutes.",
+    says: "Another service, empty or with a history of its own, answers at the address for up to two minutes.",
     weight: 1,
     async strike(sim, _client, dice) {
       const { server, files } = sim.world
@@ -78,9 +79,10 @@ export const serviceFaults = [
       if (!isKnown || sim.backups.size > 0) return
       const ms = dice.ms(10, 120_000)
       sim.misled = true
-      await server.swap()
+      const isEmpty = dice.chance(0.5)
+      await server.swap(isEmpty)
       sim.later(ms, () => server.back())
-      return `for ${ms} ms`
+      return `for ${ms} ms${isEmpty ? ", an empty one" : ""}`
     },
   },
   {
@@ -102,13 +104,23 @@ export const serviceFaults = [
     name: "secret rotated",
     says: "The owner gives the share a new secret; who holds the old one is blocked until he is told the new one.",
     weight: 1,
-    strike: (sim) => sim.owner.rotate(),
+    async strike(sim, client, dice) {
+      const said = await sim.owner.rotate()
+      // Else they are told when they are blocked; now the answer to a POST with the old one may be on its way.
+      if (said !== "rotated" || !dice.chance(0.5) || !client.opened) return said
+      sim.watch.posts.hurried.add(client.file)
+      client.stream.unblock({ secret: sim.world.ref.secret })
+      return `${said}, and ${client.name} is told`
+    },
   },
   {
     name: "capability expired",
     says: "The outbox is given a capability that ends while it works; a person then gives it another one.",
     weight: 1,
-    strike: (sim, client, dice) => sim.owner.lend(client, dice.ms(100, 60_000)),
+    strike(sim, client, dice) {
+      sim.watch.posts.hurried.add(client.file)
+      return sim.owner.lend(client, dice.ms(100, 60_000))
+    },
   },
   {
     name: "share removed elsewhere",

@@ -1,28 +1,19 @@
 /** Looks after each event whether everything holds, and counts what was met: faults, refusals, failures, blocks. */
 import type { OutboxEvent } from "../../inspect/event.ts"
 import { SturdyError } from "../../intent/error.ts"
-import type { Ack, AppendBatch, Refusal } from "../../wire/contract.ts"
-import { TransportFault, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
+import * as limit from "../../intent/limit.ts"
+import type { StreamRow } from "../../store/stream.ts"
 import type { Client } from "../world/client.ts"
 import type { OutboxFile } from "../world/outbox-file.ts"
-import type { FaultName } from "./faults.ts"
+import { PostWatch } from "./post-watch.ts"
+import { ServiceWatch } from "./service-watch.ts"
 import type { Simulation } from "./simulation.ts"
 
 /** An invariant does not hold. */
 export class Violation extends Error {}
 
-/** Faults after which a process may have forgotten what it was told: when to come back, what it counted. */
-const forgetful: ReadonlySet<string> = new Set<FaultName>([
-  "clock jumped",
-  "outbox restored",
-  "outbox copied",
-  "commit failed",
-  "commit unknown",
-  "disk full",
-  "lock held",
-])
-/** Faults that cut frozen batches. */
-const cutting: ReadonlySet<string> = new Set<FaultName>(["gateway limit", "gateway status", "app bug"])
+/** ms: no gateway asks for more. */
+export const asked_ms_max = 40_000
 /** Faults of a disk, told as events. */
 const diskCodes: ReadonlySet<string> = new Set(["storage_fault", "disk_full", "busy"])
 
@@ -30,29 +21,41 @@ export class Watch {
   /** By kind and name, e.g. `blocked revoked`: so many times. */
   readonly met = new Map<string, number>()
   #looked = -1
-  readonly #texts = new Map<string, string>()
-  readonly #batches = new Map<string, string>()
-  readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number }>()
-  readonly #notBefore = new Map<string, number>()
+  readonly #cursors = new Map<string, { cursor: number; resets: number; restores: number; service_id: string | null }>()
   readonly #twins = new Map<string, { file: OutboxFile; stream: string; restores: number }>()
-  readonly #inFlight = new Map<string, number>()
   readonly #wrong: string[] = []
-  readonly #remembers: boolean
-  readonly #keepsBatches: boolean
+  readonly #attempts = new Map<string, { block: string | null; attempts: number; restores: number }>()
+  /** Streams whose removal was recorded somewhere, forgotten or not. */
+  readonly removed = new Set<string>()
+  /** What each op was replaced by, as the host was told. */
+  readonly #replaced = new Map<string, string>()
+  readonly posts: PostWatch
+  readonly service: ServiceWatch
 
   constructor(readonly sim: Simulation) {
-    const does = sim.plan.steps.map((step) => step.does)
-    this.#remembers = !does.some((name) => forgetful.has(name))
-    this.#keepsBatches = !does.some((name) => cutting.has(name))
+    this.posts = new PostWatch(sim)
+    this.service = new ServiceWatch(sim)
     const { world } = sim
     world.heard = (client, event) => this.#heard(client, event)
-    world.server.answered = (batch, answer) => this.#answered(batch, answer)
-    world.net.left = (client, request) => this.#left(client, request)
-    world.net.heard = (client, request, answer) => this.#returned(client, request, answer)
+    world.server.answered = (batch, answer, share_id) => {
+      this.count("refused" in answer ? `refused ${answer.refused}` : "acked")
+      this.#wrong.push(...this.service.answered(batch, answer, share_id))
+    }
+    world.net.left = (client, request) => this.#wrong.push(...this.posts.left(client, request))
+    world.net.heard = (client, request, answer) => this.posts.returned(client, request, answer)
   }
 
   count(what: string): void {
     this.met.set(what, (this.met.get(what) ?? 0) + 1)
+  }
+
+  /** A process that starts changes nothing of what is known of a stream: not its block, nor what it waits for. */
+  starting(file: OutboxFile, start: () => void): void {
+    const before = new Map(file.streamRows.map((row) => [row.name, JSON.stringify(row)]))
+    start()
+    for (const [name, row] of before)
+      if (JSON.stringify(file.row(name)) !== row)
+        this.#wrong.push(`a process that started changed ${name} of ${file.name}`)
   }
 
   /** @throws Violation */
@@ -62,7 +65,8 @@ export class Watch {
     const version = world.files.reduce((sum, file) => sum + file.commits, world.server.version)
     if (version !== this.#looked || when === "healed") {
       this.#looked = version
-      this.#checkCursors()
+      this.#checkStreams()
+      this.#wrong.push(...this.posts.freed)
       this.#wrong.push(...world.invariants.violations(when))
     }
     if (this.#wrong.length > 0) throw new Violation(this.#wrong.join("\n"))
@@ -72,16 +76,38 @@ export class Watch {
     throw new Violation(what)
   }
 
-  /** I5: a cursor goes back only in a reported server_reset. */
-  #checkCursors(): void {
+  /** I5: a cursor goes back only in a reported server_reset. A stream belongs to the service that it met first. */
+  #checkStreams(): void {
     for (const file of this.sim.world.files)
-      for (const { name, cursor, reset_count } of file.streamRows) {
+      for (const row of file.streamRows) {
+        const { name, cursor, reset_count, time_removal, service_id } = row
+        this.#checkPace(file, row)
+        if (time_removal !== null) this.removed.add(name)
         const key = `${name} of ${file.name}`
         const before = this.#cursors.get(key)
         if (before && before.restores === file.restores && before.resets === reset_count && cursor < before.cursor)
           this.#wrong.push(`I5 the cursor of ${key} went from ${before.cursor} back to ${cursor}`)
-        this.#cursors.set(key, { cursor, resets: reset_count, restores: file.restores })
+        if (before?.service_id && before.restores === file.restores && before.service_id !== service_id)
+          this.#wrong.push(`${key} went over to service ${service_id}`)
+        this.#cursors.set(key, { cursor, resets: reset_count, restores: file.restores, service_id })
       }
+  }
+
+  /** I11: the next attempt is within the backoff bound, the next probe not before its time. */
+  #checkPace(file: OutboxFile, row: StreamRow): void {
+    const { name, block, attempts, next_attempt_at } = row
+    const key = `${name} of ${file.name}`
+    const before = this.#attempts.get(key)
+    this.#attempts.set(key, { block, attempts, restores: file.restores })
+    const isNew = before?.restores === file.restores && (before.block !== block || attempts > before.attempts)
+    if (next_attempt_at === null || !isNew || !this.posts.keepsTime) return
+    const delay_ms = next_attempt_at - this.sim.world.clock.now()
+    const max_ms = Math.max(this.sim.plan.knobs.retryDelayMsMax, asked_ms_max)
+    if (block !== null && delay_ms < limit.probe_delay_ms_min - 1)
+      this.#wrong.push(`I11 the probe of ${key}, blocked ${block}, is due in ${delay_ms} ms`)
+    // A removal takes over the time of the probe that it lifts the block of, if that was answered by a gateway.
+    if (block === null && row.time_removal === null && delay_ms > max_ms)
+      this.#wrong.push(`I11 ${key} is to wait for ${delay_ms} ms`)
   }
 
   #heard(client: Client, event: OutboxEvent): void {
@@ -91,10 +117,12 @@ export class Watch {
     else if (name === "blocked") this.count(`blocked ${event.reason}`)
     else if (name === "rejected") this.count(`rejected ${event.code}`)
     else this.count(`event ${name}`)
+    this.#wrong.push(...this.posts.heard(client, event))
     if (name === "acked" && !client.file.isSettled(event.batch_id))
       this.#wrong.push(`I4 batch ${event.batch_id} was told as acked and is not settled`)
-    if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten && !client.file.hasTwin)
+    if (name === "rejected" && event.code === "dependency_missing" && !this.sim.forgotten)
       this.#wrong.push(`I3 ${world.name(event.op_id)} came before what it depends on`)
+    if (name === "superseded") this.#replaced.set(event.op_id, event.by_op_id)
     if (name === "twin" || name === "resynced") this.#toldTwin(client, event.stream, name)
     if (name === "fault" && !(event.cause instanceof SturdyError && diskCodes.has(event.cause.code)))
       this.#wrong.push(`I12 a fault: ${event.message}`)
@@ -104,73 +132,34 @@ export class Watch {
     if (line) world.say(`${client.name} ${line}`)
   }
 
-  /** The hook of a host that has one is told of each twin, once its stream has drained. */
+  /** I3: what was replaced comes after none of those that stand for it, whichever copy of the outbox still had it. */
+  get overtaken(): string[] {
+    const { world } = this.sim
+    const place = new Map(world.server.effectIds.map((op_id, at) => [op_id, at]))
+    return [...this.#replaced.keys()].flatMap((op_id) => {
+      const at = place.get(op_id)
+      if (at === undefined) return []
+      for (let by = this.#replaced.get(op_id); by !== undefined; by = this.#replaced.get(by))
+        if ((place.get(by) ?? Infinity) < at)
+          return [`I3 ${world.name(op_id)} was applied after ${world.name(by)}, which had replaced it`]
+      return []
+    })
+  }
+
+  /** The hook of a host that has one is told of each twin. */
   #toldTwin({ file }: Client, stream: string, name: "twin" | "resynced"): void {
     const key = `${stream} of ${file.name}`
     if (name === "twin") this.#twins.set(key, { file, stream, restores: file.restores })
     else this.#twins.delete(key)
   }
 
-  /** Twins that no hook was told of, unless they were forgotten with the file, or the stream stands or is over. */
+  /** Streams with a twin of which no hook was told, unless that was forgotten with the file, or the share is no more. */
   get untold(): string[] {
-    const isDue = ({ file, stream, restores }: { file: OutboxFile; stream: string; restores: number }) => {
+    const owed = [...this.#twins].filter(([, { file, stream, restores }]) => {
       const row = file.row(stream)
       return file.restores === restores && row?.block === null && row.time_removal === null
-    }
-    return [...this.#twins].filter(([, twin]) => isDue(twin)).map(([key]) => key)
-  }
-
-  /** I8: an op says the same in every attempt, and a batch holds the same ops. */
-  #answered(batch: AppendBatch, answer: Ack | Refusal): void {
-    this.count("refused" in answer ? `refused ${answer.refused}` : "acked")
-    for (const op of batch.ops) {
-      // A copy that retries the same dead letter sends the same op, at a time of its own.
-      const isRetry = this.sim.world.files.some((file) => file.retried.has(op.op_id))
-      const text = JSON.stringify(isRetry ? { ...op, time_created: 0 } : op)
-      const before = this.#texts.get(op.op_id) ?? text
-      this.#texts.set(op.op_id, before)
-      if (before !== text)
-        this.#wrong.push(`I8 op ${this.sim.world.name(op.op_id)} was sent as ${before} and as ${text}`)
-    }
-    if (!this.#keepsBatches) return
-    const ops = batch.ops.map((op) => op.op_id).join(" ")
-    const before = this.#batches.get(batch.batch_id) ?? ops
-    this.#batches.set(batch.batch_id, before)
-    if (before !== ops) this.#wrong.push(`I8 batch ${batch.batch_id} was sent with ${before} and with ${ops}`)
-  }
-
-  /** I11: one in flight per stream, none before the service said, none but probes while blocked; nothing after a removal. */
-  #left(client: Client, request: TransportRequest): void {
-    const key = this.#keyOf(client, request)
-    const now = this.sim.world.clock.monotonic()
-    const inFlight = (this.#inFlight.get(key) ?? 0) + 1
-    this.#inFlight.set(key, inFlight)
-    if (inFlight > 1) this.#wrong.push(`I11 ${inFlight} POSTs of ${key} in flight`)
-    const row = client.file.row(this.#streamOf(request))
-    if (row && row.time_removal !== null && request.body.includes('"appendOps"'))
-      this.#wrong.push(`I4 ops of ${key} were sent after its removal was recorded`)
-    const untilProbe =
-      row?.block == null ? 0 : (row.next_attempt_at ?? 0) - (this.sim.world.clock.now() + client.skew_ms)
-    if (untilProbe > 1 && this.#remembers)
-      this.#wrong.push(`I11 a POST of ${key}, blocked ${row?.block}, left before its probe`)
-    const early = (this.#notBefore.get(key) ?? 0) - now
-    if (early > 1 && this.#remembers) this.#wrong.push(`I11 a POST of ${key} left ${early} ms before Retry-After`)
-  }
-
-  #returned(client: Client, request: TransportRequest, answer: TransportResponse | TransportFault): void {
-    const key = this.#keyOf(client, request)
-    this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) - 1)
-    if (answer instanceof TransportFault || answer.retry_after === null) return
-    this.#notBefore.set(key, this.sim.world.clock.monotonic() + Number(answer.retry_after) * 1_000)
-  }
-
-  /** A stream of a life of a process. */
-  #keyOf(client: Client, request: TransportRequest): string {
-    return `${this.#streamOf(request)} of ${client.name} in life ${client.lives}`
-  }
-
-  #streamOf({ body }: TransportRequest): string {
-    return this.sim.streams.find((name) => body.includes(this.sim.world.refOf(name).share_id)) ?? "?"
+    })
+    return owed.map(([key]) => key)
   }
 }
 

@@ -27,19 +27,22 @@ const rules = [
       if (stream === undefined) return
       const names = Array.from({ length: 2 + dice.below(2) }, () => sim.nextName()).join(" ")
       const poison = dice.chance(0.15)
-      client.unit(names, { stream, ...(poison && { poison }) })
+      sim.watch.service.unit(sim.host(client).unit(names, { stream, ...(poison && { poison }) }))
       return `${names}${poison ? " poison" : ""}`
     },
   },
   {
     name: "record a burst",
-    says: "More ops than a batch holds are recorded at once.",
+    says: "More ops than a batch holds are recorded at once, some of them as units.",
     weight: 0.1,
     strike(sim, client, dice) {
       const stream = openStream(sim, client, dice)
       if (stream === undefined) return
       const names = Array.from({ length: 101 + dice.below(30) }, () => sim.nextName())
-      client.record(names.join(" "), { stream })
+      for (let at = 0, length = 1; at < names.length; at += length) {
+        length = 1 + dice.below(4)
+        sim.watch.service.unit(sim.host(client).unit(names.slice(at, at + length).join(" "), { stream }))
+      }
       return `${names[0]}..${names.at(-1)}`
     },
   },
@@ -140,7 +143,7 @@ function inputOf(sim: Simulation, client: Client, stream: string, name: string, 
   const input: RecordInput = {
     method: dice.chance(0.15) ? "poison" : "put",
     args: [name],
-    ...(dice.chance(0.4) && { key: dice.pick(["a", "b"]) }),
+    ...(dice.chance(sim.plan.knobs.keyed) && { key: dice.pick(["a", "b"]) }),
     ...(dice.chance(0.2) && recorded.length > 0 && { dependsOn: [dice.pick(recorded)] }),
     ...(dice.chance(0.3) && { captureId: `event ${name}` }),
     ...(dice.chance(0.2) && { wantResult: true }),

@@ -42,8 +42,10 @@ export class App {
     return { name }
   }
 
+  /** Rejects after it has written: of a rejected op nothing stays. */
   #poison(...call: Parameters<Handler>): unknown {
-    if (this.mended) return this.#put(...call)
+    const result = this.#put(...call)
+    if (this.mended) return result
     throw new Rejection("poison", "rejected for good")
   }
 }

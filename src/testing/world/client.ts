@@ -94,10 +94,10 @@ export class Client {
     for (const name of names.split(" ")) this.note(this.outbox.opId(this.intent(name, more)), name, more.stream)
   }
 
-  unit(names: string, more: More | ((name: string) => More) = {}): void {
+  unit(names: string, more: More | ((name: string) => More) = {}): string[] {
     const each = names.split(" ").map((name) => ({ name, more: typeof more === "function" ? more(name) : more }))
     const ops = this.outbox.unit(() => each.map((op) => this.intent(op.name, op.more)))
-    ops.forEach((intent, at) => this.note(this.outbox.opId(intent), each[at]!.name, each[at]!.more.stream))
+    return ops.map((intent, at) => this.note(this.outbox.opId(intent), each[at]!.name, each[at]!.more.stream))
   }
 
   intent(name: string, { poison, stream, ...more }: More = {}) {
@@ -277,10 +277,11 @@ export class Client {
     return standsOf(this.file, (op_id) => this.world.name(op_id))
   }
 
-  /** An op is called by this name, and was recorded here. */
-  note(op_id: string, name: string, stream = "s", late = false): void {
+  /** An op is called by this name, and was recorded here. Returns its id. */
+  note(op_id: string, name: string, stream = "s", late = false): string {
     this.world.rename(op_id, name)
     this.file.note(op_id, stream, late)
+    return op_id
   }
 
   #heard(event: OutboxEvent): void {

@@ -10,6 +10,8 @@ export interface Disk {
   isLocked(): boolean
   /** No room: writes fail, and are rolled back. */
   isFull: boolean
+  /** So many writes still fit then. */
+  roomFor: number
   /** Of the next commit, which throws: it happened all the same, or it did not. */
   nextCommit: "happens" | "fails" | undefined
   /** Told after each commit. */
@@ -66,7 +68,7 @@ export function handleOf(disk: Disk, isDead: () => boolean): Database {
 /** A statement that writes, on a disk that may be full. */
 function failingWhenFull(statement: Wrapped, disk: Disk): Wrapped {
   const assertRoom = () => {
-    if (disk.isFull) throw sqliteError("SQLITE_FULL", 13, "database or disk is full")
+    if (disk.isFull && --disk.roomFor < 0) throw sqliteError("SQLITE_FULL", 13, "database or disk is full")
   }
   const wrapped = {
     run: (...params: SQLQueryBindings[]) => (assertRoom(), statement.run(...params)),

@@ -18,6 +18,9 @@ export class Machine {
   isBusy = false
   /** The same, for so many transactions. */
   busyFor = 0
+  /** Of which so many go through before. */
+  busyAfter = 0
+  #depth = 0
 
   /** Use `takeMachine`. */
   constructor() {
@@ -38,12 +41,22 @@ export class Machine {
     get: (...call) => this.#file.get(...call),
     run: (...call) => this.#file.run(...call),
     transaction: (body) => {
-      if (this.isBusy || this.busyFor > 0) {
-        this.busyFor = Math.max(0, this.busyFor - 1)
-        throw new SqlBusyError("the database is locked")
+      // A savepoint within one that holds the lock needs none.
+      if (this.#depth === 0) this.#takeLock()
+      this.#depth += 1
+      try {
+        return this.#file.transaction(body)
+      } finally {
+        this.#depth -= 1
       }
-      return this.#file.transaction(body)
     },
+  }
+
+  #takeLock(): void {
+    const isNext = this.busyFor > 0 && this.busyAfter === 0
+    if (this.busyFor > 0 && this.busyAfter > 0) this.busyAfter -= 1
+    if (isNext) this.busyFor -= 1
+    if (this.isBusy || isNext) throw new SqlBusyError("the database is locked")
   }
 
   get rows(): MachineRows {
@@ -61,6 +74,7 @@ export class Machine {
   clear(): void {
     this.isBusy = false
     this.busyFor = 0
+    this.busyAfter = 0
     this.rows = this.#empty
   }
 

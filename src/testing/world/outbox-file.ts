@@ -25,6 +25,7 @@ export class OutboxFile implements Disk {
   readonly db: MemoryDatabase
   readonly #isPooled: boolean
   isFull = false
+  roomFor = 0
   nextCommit: Disk["nextCommit"]
   /** Another process holds the write lock until then, by the monotonic clock. */
   locked_until = -Infinity
@@ -115,6 +116,24 @@ export class OutboxFile implements Disk {
     return Number(this.rowsOf("select count(*) from sturdy_op")[0]![0])
   }
 
+  /** The lease that was given last; `isFree` once it was given back. */
+  get lease(): { term: number; isFree: boolean } {
+    const [row] = this.rowsOf("select term, time_expires from sturdy_lease")
+    return { term: Number(row?.[0] ?? 0), isFree: row?.[1] === 0 }
+  }
+
+  /** Ids of the ops that wait for the service's word. */
+  get pending(): ReadonlySet<string> {
+    const sql = "select op_id from sturdy_op join sturdy_stream on stream_id = seq >> 32 where seq > cursor"
+    return new Set(this.rowsOf(sql).map(([blob]) => ulidFromBytes(blob as Uint8Array)))
+  }
+
+  /** It has the op, or had it and keeps its dead letter. */
+  knows(op_id: string): boolean {
+    const tables = ["sturdy_op", "sturdy_dead_letter"]
+    return tables.some((table) => this.db.prepared(`select 1 from ${table} where op_id = ?`).get(ulidToBytes(op_id)))
+  }
+
   isSettled(batch_id: string): boolean {
     return (
       this.rowsOf("select 1 from sturdy_batch where batch_id = ? and time_settled is not null", batch_id).length > 0
@@ -138,6 +157,7 @@ export class OutboxFile implements Disk {
 
   heal(): void {
     this.isFull = false
+    this.roomFor = 0
     this.nextCommit = undefined
     this.locked_until = -Infinity
   }

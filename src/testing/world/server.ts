@@ -16,6 +16,8 @@ export class Server {
   #backup: { rows: MachineRows; secret: string } | undefined
   /** Rollbacks and replacements so far: what was acknowledged before may be gone. */
   rollbacks = 0
+  /** So many times it died: it may have decided a batch, and told nobody. */
+  deaths = 0
   /** The server dies at the next point of this name; `restart` brings it back. */
   killAt: string | undefined
   #dead = false
@@ -32,7 +34,7 @@ export class Server {
   killAtHit: number | undefined
   died: () => void = () => {}
   /** Told of every batch and its answer. */
-  answered: (batch: AppendBatch, answer: Ack | Refusal) => void = () => {}
+  answered: (batch: AppendBatch, answer: Ack | Refusal, share_id: string) => void = () => {}
 
   constructor(
     readonly world: World,
@@ -118,6 +120,7 @@ export class Server {
   /** kill -9 now. */
   kill(): void {
     this.world.crashes += 1
+    this.deaths += 1
     this.#dead = true
     this.died()
   }
@@ -165,11 +168,12 @@ export class Server {
     this.#service = this.#serviceOn(this.#machine)
   }
 
-  /** Another service answers at this address, until `back`: it has the shares, and none of their ops. */
-  async swap(): Promise<void> {
+  /** Another service answers at this address, until `back`: it has the shares, unless it is empty, and none of their ops. */
+  async swap(isEmpty = false): Promise<void> {
     if (this.#impostor) return
     const machine = takeMachine()
     this.#impostor = { machine, service: this.#serviceOn(machine) }
+    if (isEmpty) return
     for (const { share_id, secret } of this.world.refs)
       await this.call((service) => service.createShare({ share_id, secret, session_id: "ses_1" }))
   }
@@ -193,9 +197,10 @@ export class Server {
     this.#machine.isBusy = isBusy
   }
 
-  /** It answers `busy` to so many transactions. */
-  busyFor(transactions: number): void {
+  /** It answers `busy` to so many transactions, the next ones or those `after` some more. */
+  busyFor(transactions: number, after = 0): void {
     this.#machine.busyFor = transactions
+    this.#machine.busyAfter = after
   }
 
   /** It is there, it is ours, and it has no bugs. */
@@ -244,7 +249,7 @@ export class Server {
     if (event.name === "failure" && !(event.error instanceof AppBug)) throw event.error
     if (event.name !== "batch") return
     this.batches.push(event.batch)
-    this.answered(event.batch, event.answer)
+    this.answered(event.batch, event.answer, event.share_id)
     this.world.say(this.#line(event.batch, event.answer))
   }
 

@@ -127,9 +127,12 @@ export class World {
     this.trace.push(this.#timed ? `${(this.clock.monotonic() / 1_000).toFixed(3)} ${line}` : line)
   }
 
-  /** Of all shares, as they are now. */
+  /** Secrets of capabilities that an owner gave away. */
+  readonly lent: string[] = []
+
+  /** Of all shares, as they are now, and what was made of them. */
   get secrets(): string[] {
-    return this.refs.map(({ secret }) => secret)
+    return [...this.refs.map(({ secret }) => secret), ...this.lent]
   }
 
   get refs(): readonly SturdyRef[] {
