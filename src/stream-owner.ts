@@ -50,9 +50,10 @@ export function streamOwner(owning: OwningOutbox): StreamOwner {
     },
     unblock(stream_id, change) {
       assertOpen()
-      const { name, service, time_closed } = streams.get(stream_id)
+      const { name, service, time_closed, block } = streams.get(stream_id)
       checkUnblocking(name, change)
-      if (time_closed !== null)
+      // A removal that is repeated, since the service has forgotten it, may stand like any other.
+      if (time_closed !== null && block === null)
         throw new SturdyError("stream_closed", `stream ${name}: its share was removed`, "Share again under a new name.")
       const reason = unblock(connection, streams, stream_id, change)
       durability.mark()

@@ -82,7 +82,7 @@ describe("a simulation", () => {
   test("is asked for as many seeds as its budget", async () => {
     await using copy = copyOfProduct()
     simulateBy(copy, `console.log(process.argv.slice(2).join(" "))`)
-    expect((await run(bySimulator(9), copy.path)).output.trim()).toBe("simulate --seeds 9 --json")
+    expect((await run(bySimulator(9), copy.path)).output.trim()).toBe("simulate --seeds 9 --failures 1 --json")
   })
 })
 

@@ -272,6 +272,35 @@ test(
   }),
 )
 
+test(
+  "a removal that is repeated after a rollback, and meets an expired capability, goes on with another one",
+  inWorld(async (world) => {
+    const a = world.client()
+    await world.createShare(world.refOf("t"))
+    a.record("1")
+    a.record("2", { stream: "t" })
+    await a.drained()
+    const input = { scopes: ["read", "append", "admin"], expires_at: world.clock.now() + 5_000 }
+    const { secret } = await world.server.asOwner((share) => share.attenuate(input))
+    a.stream.unblock({ secret })
+    world.server.backup()
+    a.record("3", { stream: "t" })
+    await a.drained()
+    a.remove()
+    await a.drained()
+    world.clock.turn(6_000)
+    world.server.rollback()
+    // Another stream of the same service meets the reset.
+    a.record("4", { stream: "t" })
+    await a.drained()
+    await world.until("the removal is blocked", () => a.row.block !== null)
+    expect([world.server.share, a.row.block]).toEqual(["live", "expired"])
+    expect(a.stream.unblock({ secret: world.ref.secret })).toBe(true)
+    await a.drained()
+    expect([world.server.share, a.row.block]).toEqual(["removed", null])
+  }),
+)
+
 /** A client that has pruned its oldest batch: a thousand newer ops, and more than 7 days. */
 async function pruned(world: World) {
   const a = world.client()

@@ -94,9 +94,8 @@ function contact(sim: Simulation, client: Client): void {
 function liftable(sim: Simulation): [Client, string, string][] {
   return sim.world.clients.flatMap((client) =>
     client.file.streams.flatMap((stream): [Client, string, string][] => {
-      const { block, time_closed } = client.file.row(stream)!
-      // A removal that is repeated and meets a block: only a probe lifts that, since the stream is closed for people.
-      return block === null || block === "share_removed" || time_closed !== null
+      const { block } = client.file.row(stream)!
+      return block === null || block === "share_removed"
         ? []
         : [[client, stream, `${stream} of ${client.name} ${block}`]]
     }),
@@ -148,7 +147,7 @@ function checkBlocks(sim: Simulation): void {
     watch.removed.add("s")
   }
   for (const { file, stream, row } of rows)
-    if (row.block !== null && row.time_closed === null && !(row.block === "share_removed" && watch.removed.has(stream)))
+    if (row.block !== null && !(row.block === "share_removed" && watch.removed.has(stream)))
       watch.fail(`I10 ${stream} of ${file.name} is blocked ${row.block} without a cause`)
   if (sim.misled) return
   const [unremoved] = watch.posts.unremoved

@@ -136,8 +136,8 @@ export class Simulation {
 
   /** True if a block was lifted, with what a person knows by then. */
   unblock(client: Client, stream: string): boolean {
-    const { block = null, time_closed = null } = client.file.row(stream) ?? {}
-    if (block === null || time_closed !== null || block === "share_removed" || block === "server_reset") return false
+    const { block = null } = client.file.row(stream) ?? {}
+    if (block === null || block === "share_removed" || block === "server_reset") return false
     const lost = block === "revoked" || block === "expired" || block === "share_unknown"
     return client.streamOf(stream).unblock(lost ? { secret: this.world.refOf(stream).secret } : {})
   }

@@ -105,9 +105,7 @@ export class Watch {
     const max_ms = Math.max(this.sim.plan.knobs.retryDelayMsMax, asked_ms_max)
     if (block !== null && delay_ms < limit.probe_delay_ms_min - 1)
       this.#wrong.push(`I11 the probe of ${key}, blocked ${block}, is due in ${delay_ms} ms`)
-    // A removal takes over the time of the probe that it lifts the block of, if that was answered by a gateway.
-    if (block === null && row.time_removal === null && delay_ms > max_ms)
-      this.#wrong.push(`I11 ${key} is to wait for ${delay_ms} ms`)
+    if (block === null && delay_ms > max_ms) this.#wrong.push(`I11 ${key} is to wait for ${delay_ms} ms`)
   }
 
   #heard(client: Client, event: OutboxEvent): void {
