@@ -166,8 +166,12 @@ export class PostWatch {
       ([key, { file, rollbacks, restores }]) =>
         rollbacks === server.rollbacks && restores === file.restores && this.#removals.get(key) !== rollbacks,
     )
+    // A service that was rolled back does not know a capability that was given later: a bad secret and an unknown share
+    // are answered alike, and to a removal an unknown share is no more.
+    const isUnknown = server.rollbacks > 0 && this.sim.world.lent.length > 0
     const undone = this.sim.streams.filter(
       (stream) =>
+        !isUnknown &&
         this.sim.world.files.some((file) => this.#removals.get(`${stream} of ${file.name}`) === server.rollbacks) &&
         server.shareOf(this.sim.world.refOf(stream).share_id) === "live",
     )

@@ -111,13 +111,17 @@ export class Invariants {
   }
 
   /** I4: applied here ⇒ applied there; dead here ⇒ never there; superseded here too, unless a twin had sent it. */
-  #truth({ file, row, recorded, states }: Seen, { place }: Served): string[] {
+  #truth({ file, row, recorded, states }: Seen, { place, outcomes }: Served): string[] {
     // Nobody tells it of ops once its share is removed.
-    const isLive = row.time_removal === null || this.world.server.rollbacks === 0
+    const remembersAll = this.world.server.rollbacks === 0
+    const isLive = row.time_removal === null || remembersAll
+    // To a service that had forgotten, a twin may have sent what replaced it there.
+    const isReplaced = (op_id: string) => file.hasTwin && !remembersAll && outcomes.get(op_id) === "superseded"
     return recorded.flatMap((op_id) => {
       const state = states.get(op_id)?.[0]
       const name = `${this.world.name(op_id)} in ${file.name}`
-      if (state === "applied" && !place.has(op_id) && isLive) return [`I4 ${name} counts as applied and is not`]
+      if (state === "applied" && !place.has(op_id) && isLive && !isReplaced(op_id))
+        return [`I4 ${name} counts as applied and is not`]
       // A service that was rolled back has forgotten the rejection: a late request, or a copy that retries, may have it
       // applied there after all, and by that make known again what would have shown the rollback.
       const isSettled = state === "dead" && this.world.server.rollbacks === 0
