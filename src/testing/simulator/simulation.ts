@@ -139,7 +139,14 @@ export class Simulation {
     const { block = null } = client.file.row(stream) ?? {}
     if (block === null || block === "share_removed" || block === "server_reset") return false
     const lost = block === "revoked" || block === "expired" || block === "share_unknown"
-    return client.streamOf(stream).unblock(lost ? { secret: this.world.refOf(stream).secret } : {})
+    return client.streamOf(stream).unblock(lost ? { secret: this.#secretOf(stream) } : {})
+  }
+
+  /** A share that an outbox has created again has the secret that this one holds, be it one that was lent to it. */
+  #secretOf(stream: string): string {
+    const { server } = this.world
+    const { share_id, secret } = this.world.refOf(stream)
+    return this.world.secrets.find((known) => server.isRoot(share_id, known)) ?? secret
   }
 
   get #options() {

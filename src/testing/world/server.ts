@@ -1,4 +1,5 @@
 /** The real share service of a test world, with methods whose effects can be counted. */
+import { hashOf } from "../../service/capability.ts"
 import { createShareService, type ServiceEvent, type ShareServer } from "../../service/index.ts"
 import { ulidFromBytes } from "../../intent/ulid.ts"
 import { BatchTransport } from "../../wire/batch-transport.ts"
@@ -93,6 +94,17 @@ export class Server {
       share_id,
     )
     return !row ? "unknown" : row.time_removed === null ? "live" : "removed"
+  }
+
+  /** Whose secret it is, as far as it knows: of the share itself, and not retired. */
+  isRoot(share_id: string, secret: string): boolean {
+    const found = this.sql.get(
+      `SELECT 1 FROM share s JOIN capability_secret cs ON cs.share = s.id JOIN capability c ON c.id = cs.capability
+       WHERE s.share_id = ? AND cs.secret_hash = ? AND cs.retired = 0 AND c.parent IS NULL`,
+      share_id,
+      hashOf(secret),
+    )
+    return found !== undefined
   }
 
   /** A call of somebody else's. */
