@@ -37,6 +37,7 @@ export class Simulation {
   constructor(readonly plan: Plan) {
     const { knobs, seed } = plan
     this.world = new World({ creates: knobs.creates, seed, timed: true })
+    this.world.invariants.comparesView = seed % 4 === 0
     this.owner = new Owner(this.world)
     this.watch = new Watch(this)
     const { net, clock } = this.world

@@ -23,6 +23,8 @@ interface Seen {
 }
 
 export class Invariants {
+  /** At the end, what the view for people says is compared too: 0.1 ms for each file. */
+  comparesView = true
   #served: { version: number; served: Served; twice: string[] } | undefined
   /** What became of the ops of each file, as of its last commit. */
   readonly #states = new Map<OutboxFile, { commits: number; states: ReadonlyMap<string, OpState[]> }>()
@@ -66,7 +68,7 @@ export class Invariants {
     const wrong = file.streamRows.flatMap((row) =>
       this.#stream({ file, row, recorded: file.recorded(row.name), states }, served, when),
     )
-    return when === "healed" ? [...wrong, ...this.#view(file, states)] : wrong
+    return when === "healed" && this.comparesView ? [...wrong, ...this.#view(file, states)] : wrong
   }
 
   #stream(seen: Seen, served: Served, when: When): string[] {
