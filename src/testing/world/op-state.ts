@@ -1,5 +1,5 @@
 /** What became of each op, read from the rows of an outbox file, not from its view: that is checked against this. */
-import { ulidFromBytes } from "../../intent/ulid.ts"
+import { opIdOf } from "./op-id.ts"
 import type { OutboxFile, OpState } from "./outbox-file.ts"
 
 /** The words of `op_state`, which has one more for what lies in a frozen batch, and one less for what was given up. */
@@ -29,7 +29,7 @@ const statesSql = `
 export function statesIn(file: OutboxFile): Map<string, OpState[]> {
   const states = new Map<string, OpState[]>()
   for (const [blob, word] of file.rowsOf(statesSql)) {
-    const op_id = ulidFromBytes(blob as Uint8Array)
+    const op_id = opIdOf(blob)
     const known = states.get(op_id)
     if (known) known.push(word as OpState)
     else states.set(op_id, [word as OpState])

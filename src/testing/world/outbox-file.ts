@@ -1,9 +1,10 @@
 /** One outbox file of a simulated world: its rows, its disk, and what the world knows to be recorded in it. */
-import { ulidFromBytes, ulidToBytes } from "../../intent/ulid.ts"
+import { ulidToBytes } from "../../intent/ulid.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { openOutbox } from "../../outbox.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import type { Disk } from "./disk.ts"
+import { opIdOf } from "./op-id.ts"
 import { MemoryDatabase, Pool, type Rows } from "./memory-database.ts"
 
 export type OpState = "pending" | "applied" | "superseded" | "dead" | "discarded"
@@ -81,7 +82,7 @@ export class OutboxFile implements Disk {
   #after(op_id: string): ReadonlySet<string> {
     const sql = "select op_id from sturdy_op where seq > (select seq from sturdy_op where op_id = ?)"
     const rows = this.db.prepared(sql).values(ulidToBytes(op_id))
-    return new Set(rows.map(([blob]) => ulidFromBytes(blob as Uint8Array)))
+    return new Set(rows.map(([blob]) => opIdOf(blob)))
   }
 
   get recordedAnywhere(): string[] {
@@ -109,7 +110,7 @@ export class OutboxFile implements Disk {
   /** Dead letters that were retried, each with the op that was recorded for it. */
   get retries(): [dead: string, op_id: string][] {
     const sql = "select op_id, retried_op_id from sturdy_dead_letter where retried_op_id is not null"
-    return this.rowsOf(sql).map((row) => [ulidFromBytes(row[0] as Uint8Array), ulidFromBytes(row[1] as Uint8Array)])
+    return this.rowsOf(sql).map((row) => [opIdOf(row[0]), opIdOf(row[1])])
   }
 
   get opCount(): number {
@@ -125,7 +126,7 @@ export class OutboxFile implements Disk {
   /** Ids of the ops that wait for the service's word. */
   get pending(): ReadonlySet<string> {
     const sql = "select op_id from sturdy_op join sturdy_stream on stream_id = seq >> 32 where seq > cursor"
-    return new Set(this.rowsOf(sql).map(([blob]) => ulidFromBytes(blob as Uint8Array)))
+    return new Set(this.rowsOf(sql).map(([blob]) => opIdOf(blob)))
   }
 
   /** It has the op, or had it and keeps its dead letter. */

@@ -1,12 +1,12 @@
 /** The real share service of a test world, with methods whose effects can be counted. */
 import { hashOf } from "../../service/capability.ts"
 import { createShareService, type ServiceEvent, type ShareServer } from "../../service/index.ts"
-import { ulidFromBytes } from "../../intent/ulid.ts"
 import { BatchTransport } from "../../wire/batch-transport.ts"
 import type { Ack, AppendBatch, GrantLimits, LiveShare, Refusal, ShareService } from "../../wire/contract.ts"
 import { RpcSession, type RpcStub } from "capnweb"
 import { App, AppBug } from "./app.ts"
 import { giveMachine, type Machine, type MachineRows, takeMachine } from "./machine.ts"
+import { opIdOf } from "./op-id.ts"
 import type { World } from "./world.ts"
 
 export type Outcome = "applied" | "rejected" | "superseded"
@@ -74,7 +74,7 @@ export class Server {
     )
     const outcome = (row: (typeof rows)[number]): Outcome =>
       row.position !== null ? "applied" : row.code !== null ? "rejected" : "superseded"
-    return new Map(rows.map((row) => [ulidFromBytes(row.op_id), outcome(row)]))
+    return new Map(rows.map((row) => [opIdOf(row.op_id), outcome(row)]))
   }
 
   /** By name: the result of another op that it was told. */
