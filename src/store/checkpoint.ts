@@ -56,9 +56,9 @@ export class Checkpoints {
     if (!this.#dirty) return
     const { clock } = this.connection.seams
     const left = limit.checkpoint_idle_ms - (clock.monotonic() - this.#idleSince)
-    if (left > 0) {
-      // Whole ms: rounding can leave less than the clock can show, and a timer for that fires without time passing.
-      this.#timer = clock.timer(Math.ceil(left), () => this.#idle(), false)
+    // Less than a ms is a rounding: less than the clock can show, and a timer for it could fire without time passing.
+    if (left >= 1) {
+      this.#timer = clock.timer(left, () => this.#idle(), false)
       return
     }
     this.#dirty = false
