@@ -85,6 +85,13 @@ test.each([-1, 1.5, NaN, 2 ** 32, "7" as never])("planOf(%p) is refused", (seed)
   expect(() => planOf(seed)).toThrow("a seed is a whole number from 0 to 4294967295")
 })
 
+test.each([undefined, {}, { seed: 1, knobs: null, steps: [] }, { ...planOf(1), step: [] }])(
+  "run(%p) is refused",
+  async (plan) => {
+    await expect(run(plan as never)).rejects.toThrow(/^a plan (must|has)/)
+  },
+)
+
 test("a plan that does not fail is not shrunk", async () => {
   const plan = planOf(7)
   await expect(shrink(plan, await run(plan))).rejects.toThrow("seed 7 did not fail")

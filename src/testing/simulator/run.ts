@@ -1,4 +1,5 @@
 /** One plan from its first step to its end. */
+import { shapeProblem } from "../../intent/shape.ts"
 import { end } from "./ending.ts"
 import type { Plan } from "./plan.ts"
 import { Simulation } from "./simulation.ts"
@@ -21,8 +22,13 @@ export interface Outcome {
   simulated_ms: number
 }
 
-/** Plays the plan. Never rejects: what did not hold is in the outcome. */
+/** Plays the plan: what did not hold is in the outcome. @throws TypeError if it is no plan */
 export async function run(plan: Plan): Promise<Outcome> {
+  const wrong = shapeProblem(plan, ["seed", "knobs", "steps"])
+  if (wrong) throw new TypeError(`a plan ${wrong}`)
+  const { seed, knobs, steps } = plan
+  if (typeof seed !== "number" || typeof knobs !== "object" || knobs === null || !Array.isArray(steps))
+    throw new TypeError("a plan has a seed, knobs and steps, as planOf(seed) makes them")
   const sim = new Simulation(plan)
   const violation = await play(sim, plan)
   const { trace, clock } = sim.world
