@@ -78,9 +78,11 @@ export class Service implements AsyncDisposable {
     this.proxy.next({ fault: "cut_request", at: 400, by: "fin" })
   }
 
-  /** The next request arrives so much later, after those that were sent after it. */
-  delayOnce(delay_ms: number): void {
-    this.proxy.next({ fault: "delay_request", delay_ms })
+  /** The next request arrives when what is returned is called, after those that were sent after it. */
+  holdOnce(): () => void {
+    const number = this.proxy.exchanges.length + 1
+    this.proxy.next({ fault: "hold_request" })
+    return () => this.proxy.exchanges[number - 1]?.release()
   }
 
   /** Nobody listens. */

@@ -7,29 +7,31 @@ const drained_ms = 1500
 const outage_ms = 5000
 
 export const trials: readonly Trial[] = [
-  { name: "none", what: "no fault (control)", run: (lab) => turns(lab, async () => {}) },
+  { name: "none", what: "no fault (control)", run: (lab) => turns(lab, () => {}) },
   {
     name: "http500-once",
     what: "one sync answered HTTP 500",
-    run: (lab) => turns(lab, async () => lab.service.failOnce()),
+    run: (lab) => turns(lab, () => lab.service.failOnce()),
   },
   {
     name: "http500-5s",
     what: "HTTP 500 for 5 s in mid-session",
     run: (lab) =>
-      turns(lab, async () => {
-        lab.service.fail()
-        return lasting(lab, () => lab.service.heal())
-      }),
+      outage(
+        lab,
+        () => lab.service.fail(),
+        () => lab.service.heal(),
+      ),
   },
   {
     name: "down-5s",
     what: "service down (connection refused) for 5 s in mid-session",
     run: (lab) =>
-      turns(lab, async () => {
-        await lab.service.down()
-        return lasting(lab, () => lab.service.up())
-      }),
+      outage(
+        lab,
+        () => lab.service.down(),
+        () => lab.service.up(),
+      ),
   },
   {
     name: "down-at-end",
@@ -48,19 +50,25 @@ export const trials: readonly Trial[] = [
   {
     name: "response-dropped",
     what: "one sync stored, but its response dropped",
-    run: (lab) => turns(lab, async () => lab.service.dropAnswerOnce()),
+    run: (lab) => turns(lab, () => lab.service.dropAnswerOnce()),
   },
   {
     name: "connection-cut",
     what: "one sync cut before it was stored",
-    run: (lab) => turns(lab, async () => lab.service.cutOnce()),
+    run: (lab) => turns(lab, () => lab.service.cutOnce()),
   },
   {
     name: "slow-10s",
     what: "one sync delayed 10 s (then stored)",
     async run(lab) {
-      await turns(lab, async () => lab.service.delayOnce(10_000))
-      await Bun.sleep(11_000)
+      const id = await calm(lab)
+      const release = lab.service.holdOnce()
+      const least = Bun.sleep(10_000)
+      await busy(lab, id)
+      await after(lab, id)
+      await Promise.all([least, Bun.sleep(drained_ms)])
+      release()
+      lab.faultOver()
     },
   },
   {
@@ -155,21 +163,24 @@ export const trials: readonly Trial[] = [
   },
 ]
 
-/** Three turns without a fault, three while `fault` begins and is over when what it returns resolves, two after it. */
-async function turns(lab: Lab, fault: () => Promise<void | { over: Promise<void> }>): Promise<void> {
+/** Three turns without a fault; it is set; five turns more. */
+async function turns(lab: Lab, fault: () => void): Promise<void> {
   const id = await calm(lab)
-  const begun = await fault()
+  fault()
   await busy(lab, id)
-  await begun?.over
   await after(lab, id)
 }
 
-async function lasting(lab: Lab, heal: () => void | Promise<void>): Promise<{ over: Promise<void> }> {
-  const over = Bun.sleep(outage_ms).then(async () => {
-    await heal()
-    lab.faultOver()
-  })
-  return { over }
+/** Three turns before it, three during it, two after it. On a slow machine it lasts as much longer as they take. */
+async function outage(lab: Lab, begin: () => unknown, end: () => unknown): Promise<void> {
+  const id = await calm(lab)
+  await begin()
+  const least = Bun.sleep(outage_ms)
+  await busy(lab, id)
+  await Promise.all([least, Bun.sleep(drained_ms)])
+  await end()
+  lab.faultOver()
+  await after(lab, id)
 }
 
 async function endedAfterTurn(lab: Lab, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
