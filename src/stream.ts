@@ -178,6 +178,25 @@ export class Stream {
     return this.#owner.units().discard(this.#stream_id, op_id)
   }
 
+  /**
+   * What is known of the host's things: key → op_id of its latest op, of those recorded with `onlyIfChanged`. For a
+   * catch-up: look here first, read the host's state, then record with a `stale` that compares.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  items(): Map<string, string> {
+    return this.#owner.units().captures.items(this.#stream_id)
+  }
+
+  /**
+   * The op that stands for a captured event; undefined if it was not captured.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  captured(captureId: string): { op_id: string | undefined } | undefined {
+    return this.#owner.units().captures.captured(this.#stream_id, captureId)
+  }
+
   /** @throws SturdyError `busy`, `storage_fault`, `closed` */
   status(): StreamStatus {
     const row = this.#row
