@@ -3,4 +3,4 @@ export { mapEvent, type Mapped, type MappedOp, type TurnState } from "./map-even
 export type { BusEvent } from "./event.ts"
 export { CapturedPlaces } from "./captured-places.ts"
 export { feedRecording, type Replayed, type ReplayProgress } from "./replay.ts"
-export { SessionShares } from "./session-shares.ts"
+export { EverySession } from "./every-session.ts"
