@@ -44,6 +44,8 @@ export interface StreamStatus {
   service: string
   share_id: string
   url: string | undefined
+  /** Name of the wire protocol in which the service has answered; undefined as long as it has not. */
+  protocol: string | undefined
   /** Ops recorded since the stream exists, whatever became of them. */
   recorded: number
   pending: number
@@ -205,6 +207,7 @@ export class Stream {
       service: row.service,
       share_id: row.share_id,
       url: row.url ?? undefined,
+      protocol: row.protocol ?? undefined,
       recorded: localSeq(this.#owner.streams().lastSeq(row)),
       pending: this.#owner.streams().pendingCount(row),
       dead: row.dead_count,
