@@ -2,7 +2,7 @@
  * Sturdy: durable, replayable op intents for Cap'n Web. What a program imports; no logic here.
  */
 export { openOutbox, type Outbox } from "./outbox.ts"
-export type { OutboxOptions } from "./options.ts"
+export type { Attempt, OutboxOptions } from "./options.ts"
 export type { FlushReport } from "./answers.ts"
 export type { CloseOptions } from "./closing.ts"
 export type { RecordInput } from "./record-input.ts"

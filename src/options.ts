@@ -11,13 +11,20 @@ import { nameProblem } from "./ref.ts"
 import type { Protocol } from "./wire/protocol.ts"
 import type { Transport } from "./wire/transport.ts"
 
+/** What is about to be sent, and where. */
+export interface Attempt {
+  stream: string
+  service: string
+}
+
 export interface OutboxOptions {
   /**
-   * Headers of every attempt, e.g. a gateway's key. Called once per attempt, synchronously; `{}` for none. Anything but a
+   * Headers of every attempt, e.g. a gateway's key: look at which service it is for. Called once per attempt,
+   * synchronously; `{}` for none. Anything but a
    * plain object of texts (nothing, a promise, a `Headers`), and what it throws, is a failed attempt, `headers_fault`:
    * nothing is sent without them, and it is called again after the backoff.
    */
-  headers?: () => Record<string, string>
+  headers?: (attempt: Attempt) => Record<string, string>
   /**
    * Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. An integer from 256 KiB.
    *

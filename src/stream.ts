@@ -8,7 +8,7 @@ import type { DeadLetter, DeadLetterPage } from "./store/dead-letter-row.ts"
 import type { Retried } from "./store/dead-letter.ts"
 import type { NewOp } from "./store/new-op.ts"
 import type { Unblocking } from "./store/unblock.ts"
-import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
+import { localSeq, type StreamRow, type Streams, type SturdyRef } from "./store/stream.ts"
 import { checkInput, checkPage, invalidInput, type RecordInput } from "./record-input.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
@@ -197,6 +197,18 @@ export class Stream {
    */
   captured(captureId: string): { op_id: string | undefined } | undefined {
     return this.#owner.units().captures.captured(this.#stream_id, captureId)
+  }
+
+  /**
+   * What opens the share from anywhere: hand it out as you would the share itself. `remote`: its id and secret there, if
+   * they were made by the service or by somebody else.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  ref(): SturdyRef & { remote?: { id: string; secret: string } } {
+    const { service, share_id, secret, remote_id, remote_secret } = this.#row
+    const remote = remote_id !== null && remote_secret !== null && { remote: { id: remote_id, secret: remote_secret } }
+    return { service, share_id, secret, ...remote }
   }
 
   /** @throws SturdyError `busy`, `storage_fault`, `closed` */

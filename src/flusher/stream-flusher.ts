@@ -41,7 +41,7 @@ export interface StreamFlusherParts {
   seams: Seams
   events: Events
   diskBlock: DiskBlock
-  headers: () => unknown
+  headers: (attempt: { stream: string; service: string }) => unknown
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
   changed: () => void
@@ -190,7 +190,7 @@ export class StreamFlusher {
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
   #headers(stream: StreamRow): Record<string, string> | undefined {
     try {
-      return headersFrom(this.parts.headers())
+      return headersFrom(this.parts.headers({ stream: stream.name, service: stream.service }))
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       const next: Next = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }

@@ -24,13 +24,14 @@ export class EverySession {
    *
    * @throws SturdyError as `Stream.record` and `Outbox.stream` do; `stream_conflict`.
    */
-  capture(mapped: Mapped, bookmark?: Bookmark, isStale?: (op: MappedOp) => boolean): void {
+  capture(mapped: Mapped, bookmark?: Bookmark, isStale: (op: MappedOp) => boolean = () => false): void {
     if (mapped.kind === "ignored") return
     const known = this.#find(mapped.session_id)
     if (mapped.kind === "removed") return known?.remove()
     const stream = known ?? this.#shares.share(mapped.session_id, this.service).stream
     if (stream.status().removed || mapped.ops.length === 0) return
-    this.#shares.record(stream, mapped.ops, bookmark, isStale)
+    const ops = mapped.ops.map((op) => ({ ...op, stale: isStale(op) }))
+    this.#shares.record(stream, ops, bookmark)
   }
 
   /** Was this event of the session captured before? @throws SturdyError `stream_conflict` */

@@ -4,15 +4,7 @@
  * What a host's events become here is written before the call returns.
  */
 import { SturdyError } from "../intent/error.ts"
-import type { Bookmark, Outbox, Stream } from "../index.ts"
-import type { MappedOp } from "./map-event.ts"
-
-/** A share that somebody else has made. */
-export interface ForeignShare {
-  id: string
-  secret: string
-  url: string
-}
+import type { Bookmark, Outbox, RecordInput, Stream } from "../index.ts"
 
 export class SessionShares {
   /** How often a session was shared, as far as it is known: where the search begins. */
@@ -56,32 +48,13 @@ export class SessionShares {
    * @throws SturdyError as `Outbox.stream`.
    */
   share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
-    return this.#open(session_id, (name) =>
+    return this.open(session_id, (name) =>
       this.outbox.stream(name, this.outbox.newRef(service), { create: { session_id } }),
     )
   }
 
-  /**
-   * Records ops of the session as one unit, and with it the bookmark. Recording the same event again records nothing.
-   * Ops for which `isStale` says so are only noted as captured.
-   *
-   * @throws SturdyError as `Stream.record`.
-   */
-  record(
-    stream: Stream,
-    ops: readonly MappedOp[],
-    bookmark?: Bookmark,
-    isStale: (op: MappedOp) => boolean = () => false,
-  ): void {
-    this.outbox.unit(
-      () => {
-        for (const op of ops) stream.record({ ...op, stale: isStale(op) })
-      },
-      { ...(bookmark && { bookmark }) },
-    )
-  }
-
-  #open(session_id: string, create: (name: string) => Stream): { stream: Stream; isNew: boolean } {
+  /** The current stream of the session, or the one that `create` makes of the name that it is given. */
+  open(session_id: string, create: (name: string) => Stream): { stream: Stream; isNew: boolean } {
     const latest = this.latest(session_id)
     if (latest && !latest.status().removed) return { stream: latest, isNew: false }
     const generation = latest ? this.#generations.get(session_id)! + 1 : 1
@@ -93,6 +66,15 @@ export class SessionShares {
       if (raced) return { stream: raced, isNew: false }
       throw error
     }
+  }
+
+  /**
+   * Records ops of the session as one unit, and with it the bookmark. Recording the same event again records nothing.
+   *
+   * @throws SturdyError as `Stream.record`.
+   */
+  record(stream: Stream, ops: readonly RecordInput[], bookmark?: Bookmark): void {
+    this.outbox.unit(() => ops.forEach((op) => stream.record(op)), { ...(bookmark && { bookmark }) })
   }
 }
 
