@@ -36,6 +36,7 @@ export function plant(copy: TempDir, name: string): void {
 function linkTree(from: string, to: string): void {
   mkdirSync(to)
   for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (entry.name === "node_modules") continue
     const [old, name] = [join(from, entry.name), join(to, entry.name)]
     if (entry.isDirectory()) linkTree(old, name)
     else linkFile(old, name)
