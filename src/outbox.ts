@@ -1,5 +1,4 @@
 /** `openOutbox`, and the outbox as a host holds it: what it can be asked, and its start and close. */
-import type { Database } from "bun:sqlite"
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
@@ -11,6 +10,7 @@ import { closeParts, flushMsOf, type CloseOptions } from "./closing.ts"
 import type { OutboxEvent, OutboxEventName, OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
+import type { HostDatabase } from "./store/host-database.ts"
 import { checkOptions, type OutboxOptions } from "./options.ts"
 import { buildParts, type OutboxParts } from "./parts.ts"
 import { checkName, checkRef, checkStubbing, newRef, type Opening, type Stubbing } from "./ref.ts"
@@ -27,7 +27,7 @@ import { streamOwner } from "./stream-owner.ts"
  *   `database_newer`, `database_unopenable`, `database_unsafe`, `busy`, `disk_full`, `storage_fault`; what is not an outbox
  *   is left untouched.
  */
-export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
+export function openOutbox(where: string | HostDatabase, options: OutboxOptions = {}): Outbox {
   checkOptions(options)
   const seams = options.seams ?? systemSeams
   const open = openDatabase(where, seams, options.damaged)

@@ -8,9 +8,9 @@
  * process, has the newer state, or is about to record it.
  */
 import type { Outbox, RecordInput, Stream } from "../index.ts"
-import type { SessionMessage } from "./client.ts"
 import type { BusEvent } from "./event.ts"
 import { mapEvent, type MappedOp, type TurnState } from "./map-event.ts"
+import type { SessionMessage } from "./session-source.ts"
 
 export interface SessionState {
   info: Record<string, unknown>

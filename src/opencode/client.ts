@@ -1,10 +1,11 @@
 /**
- * What is asked of opencode itself, through the client that it hands to a plugin (its SDK, version 1): an in-process
- * fetch, also where no server listens. Its calls answer `{ data, error, response }` and throw only if the network does.
+ * opencode asked through the client that it hands to a plugin (its SDK, version 1): an in-process fetch, also where no
+ * server listens. Its calls answer `{ data, error, response }` and throw only if the network does.
  *
  * Never awaited while a plugin is set up or a config hook runs: opencode answers only after that (measured: a deadlock).
  */
-import { type BusEvent, isRecord } from "./event.ts"
+import { isRecord } from "./event.ts"
+import { type ModelName, type SessionMessage, type SessionSource, SourceSilent } from "./session-source.ts"
 
 interface Answer {
   data?: unknown
@@ -22,69 +23,64 @@ export interface OpencodeClient {
   tui?: { showToast?: Call }
 }
 
-export interface SessionMessage {
-  info: Record<string, unknown>
-  parts: Record<string, unknown>[]
-}
-
 /** Messages per page: 3,000 in pages of 200 take opencode 90–230 ms, each page one turn of its loop (measured). */
 const page_messages = 200
 
-/** opencode did not answer, or not what is expected of it. */
-export class OpencodeSilent extends Error {}
+export class ClientSource implements SessionSource {
+  constructor(readonly client: OpencodeClient) {}
 
-/** The session's info; undefined if opencode has no such session. @throws OpencodeSilent */
-export async function sessionInfo(client: OpencodeClient, id: string): Promise<BusEvent["properties"] | undefined> {
-  const answer = await asked(client.session?.get?.({ path: { id } }))
-  if (answer.response?.status === 404) return
-  if (!isRecord(answer.data)) throw new OpencodeSilent(`session.get: ${answer.response?.status}`)
-  return answer.data
-}
+  async info(id: string): Promise<Record<string, unknown> | undefined> {
+    const { data, response } = await asked(this.client.session?.get?.({ path: { id } }))
+    if (response?.status === 404) return
+    if (!isRecord(data)) throw new SourceSilent(`session.get: ${response?.status}`)
+    return data
+  }
 
-/** All messages of the session with their parts, oldest first, from pages that are read newest first. @throws OpencodeSilent */
-export async function sessionMessages(client: OpencodeClient, id: string): Promise<SessionMessage[]> {
-  const pages: SessionMessage[][] = []
-  for (let before: string | undefined; ;) {
-    const query = { limit: page_messages, ...(before !== undefined && { before }) }
-    const { data, response } = await asked(client.session?.messages?.({ path: { id }, query }))
-    if (!Array.isArray(data) || !data.every(isMessage))
-      throw new OpencodeSilent(`session.messages: ${response?.status}`)
-    pages.push(data)
-    const next = response?.headers.get("x-next-cursor") ?? undefined
-    // An opencode that does not page answers with all of them, and one that repeats itself would never end.
-    if (next === undefined || next === before || data.length === 0) return pages.toReversed().flat()
-    before = next
+  /** From pages that are read newest first. */
+  async messages(id: string): Promise<SessionMessage[]> {
+    const pages: SessionMessage[][] = []
+    for (let before: string | undefined; ;) {
+      const query = { limit: page_messages, ...(before !== undefined && { before }) }
+      const { data, response } = await asked(this.client.session?.messages?.({ path: { id }, query }))
+      if (!Array.isArray(data) || !data.every(isMessage))
+        throw new SourceSilent(`session.messages: ${response?.status}`)
+      pages.push(data)
+      const next = response?.headers.get("x-next-cursor") ?? undefined
+      // An opencode that does not page answers with all of them, and one that repeats itself would never end.
+      if (next === undefined || next === before || data.length === 0) return pages.toReversed().flat()
+      before = next
+    }
+  }
+
+  async diff(id: string): Promise<unknown[] | undefined> {
+    const { data } = await askedIfThere(this.client.session?.diff?.({ path: { id } }))
+    return Array.isArray(data) ? data : undefined
+  }
+
+  async children(id: string): Promise<string[]> {
+    const { data } = await askedIfThere(this.client.session?.children?.({ path: { id } }))
+    return Array.isArray(data)
+      ? data.flatMap((child) => (typeof child?.id === "string" ? [child.id as string] : []))
+      : []
+  }
+
+  async model({ provider_id, model_id }: ModelName): Promise<Record<string, unknown> | undefined> {
+    const { data } = await askedIfThere(this.client.config?.providers?.())
+    const providers: unknown[] = isRecord(data) && Array.isArray(data.providers) ? data.providers : []
+    const provider = providers.filter(isRecord).find(({ id }) => id === provider_id)
+    const model = isRecord(provider?.models) ? provider.models[model_id] : undefined
+    return isRecord(model) ? model : undefined
   }
 }
 
-/** Ids of the session's children; none if opencode cannot say. */
-export async function sessionChildren(client: OpencodeClient, id: string): Promise<string[]> {
-  const { data } = await asked(client.session?.children?.({ path: { id } })).catch((): Answer => ({}))
-  return Array.isArray(data) ? data.flatMap((child) => (typeof child?.id === "string" ? [child.id as string] : [])) : []
-}
-
-/** The files that the session changed; undefined if opencode cannot say. */
-export async function sessionDiff(client: OpencodeClient, id: string): Promise<unknown[] | undefined> {
-  const { data } = await asked(client.session?.diff?.({ path: { id } })).catch((): Answer => ({}))
-  return Array.isArray(data) ? data : undefined
-}
-
-/** Every model that is configured: provider → model → what opencode knows of it. */
-export async function models(client: OpencodeClient): Promise<Map<string, Record<string, unknown>>> {
-  const { data } = await asked(client.config?.providers?.()).catch((): Answer => ({}))
-  const providers: unknown[] = isRecord(data) && Array.isArray(data.providers) ? data.providers : []
-  return new Map(
-    providers.flatMap((provider) =>
-      isRecord(provider) && typeof provider.id === "string" && isRecord(provider.models)
-        ? [[provider.id, provider.models] as const]
-        : [],
-    ),
-  )
-}
-
 async function asked(answer: Promise<Answer> | undefined): Promise<Answer> {
-  if (!answer) throw new OpencodeSilent("this opencode's client has no such call")
+  if (!answer) throw new SourceSilent("this opencode's client has no such call")
   return answer
+}
+
+/** Of what is no part of the state that must be caught up: without an answer it is left out. */
+async function askedIfThere(answer: Promise<Answer> | undefined): Promise<Answer> {
+  return asked(answer).catch((): Answer => ({}))
 }
 
 function isMessage(value: unknown): value is SessionMessage {

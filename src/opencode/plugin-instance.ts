@@ -2,7 +2,7 @@
 import { SturdyError } from "../intent/error.ts"
 import type { Outbox, Stream } from "../index.ts"
 import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
-import type { OpencodeClient } from "./client.ts"
+import { ClientSource, type OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
 import type { GatewayHost, ShareInfo } from "./gateway.ts"
 import { endpointOf, type PluginOptions } from "./plugin-options.ts"
@@ -50,7 +50,7 @@ export class PluginInstance implements GatewayHost {
       outbox: host.outbox,
       clock: host.seams.clock,
       notices: host.notices,
-      client: () => parts.client,
+      source: new ClientSource(parts.client),
       log: () => host.log,
       directory: parts.directory,
       redact: parts.redact,

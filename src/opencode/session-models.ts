@@ -4,60 +4,73 @@
  */
 import type { Outbox, Stream } from "../index.ts"
 import type { StateOp } from "./catch-up.ts"
-import { models, type OpencodeClient, type SessionMessage } from "./client.ts"
 import { isOpencodeId, isRecord } from "./event.ts"
+import type { ModelName, SessionMessage, SessionSource } from "./session-source.ts"
 
 export class SessionModels {
-  constructor(
-    readonly outbox: Outbox,
-    readonly client: () => OpencodeClient | undefined,
-    readonly record: (session_id: string, op: StateOp) => void,
-  ) {}
+  constructor(readonly outbox: Outbox) {}
 
   /** True if the message names a model that the stream's readers do not know: a catch-up tells them. */
   isNew(stream: Stream, info: Record<string, unknown>): boolean {
     const name = nameIn(info)
-    return name !== undefined && this.outbox.bookmark(sourceOf(stream, name)) === undefined
+    return name !== undefined && !this.#isTold(stream, name)
   }
 
-  /** Records the models of the messages, as far as opencode knows them. `again`: also those that were told before. */
-  async learn(stream: Stream, session_id: string, messages: readonly SessionMessage[], again: boolean): Promise<void> {
-    const names = new Set(messages.flatMap(({ info }) => nameIn(info) ?? []))
-    const client = this.client()
-    if (!client || (!again && [...names].every((name) => this.outbox.bookmark(sourceOf(stream, name))))) return
-    for (const [provider_id, ofProvider] of await models(client)) {
-      const used = Object.keys(ofProvider).filter((id) => names.has(`${provider_id}/${id}`))
-      if (used.length === 0 || !isOpencodeId(provider_id)) continue
-      this.record(
-        session_id,
-        modelPut(
-          provider_id,
-          used.toSorted().map((id) => ofProvider[id]),
-        ),
-      )
+  /**
+   * The ops that tell of the models of the messages, as far as opencode knows them; none if all were told before, unless
+   * `again`. Recorded, they are told: `told`.
+   */
+  async puts(
+    stream: Stream,
+    messages: readonly SessionMessage[],
+    again: boolean,
+    source: SessionSource,
+  ): Promise<{ ops: StateOp[]; told: () => void }> {
+    const names = new Map(messages.flatMap(({ info }) => named(nameIn(info))))
+    if (!again && [...names.values()].every((name) => this.#isTold(stream, name))) return { ops: [], told: () => {} }
+    const models = new Map<string, Record<string, unknown>[]>()
+    for (const [, name] of [...names].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      const model = await source.model(name)
+      if (model) models.set(name.provider_id, [...(models.get(name.provider_id) ?? []), model])
     }
-    // Of a model that opencode does not know there is nothing to tell: it is not asked again.
-    for (const name of names) this.outbox.unit(() => {}, { bookmark: { source: sourceOf(stream, name), place: 1 } })
+    return {
+      ops: [...models].map(([provider_id, ofProvider]) => modelPut(provider_id, ofProvider)),
+      // Also of a model that opencode does not know: it is not asked again.
+      told: () => names.forEach((name) => this.#tell(stream, name)),
+    }
+  }
+
+  #isTold(stream: Stream, name: ModelName): boolean {
+    return this.outbox.bookmark(noteOf(stream, name)) !== undefined
+  }
+
+  #tell(stream: Stream, name: ModelName): void {
+    this.outbox.unit(() => {}, { bookmark: { source: noteOf(stream, name), place: 1 } })
   }
 }
 
-function sourceOf(stream: Stream, name: string): string {
-  return `opencode/model/${stream.name}/${name}`
+function noteOf(stream: Stream, { provider_id, model_id }: ModelName): string {
+  return `opencode/model/${stream.name}/${provider_id}/${model_id}`
 }
 
-function modelPut(provider_id: string, ofProvider: unknown[]): StateOp {
+function modelPut(provider_id: string, models: Record<string, unknown>[]): StateOp {
   return {
     method: "model.put",
-    args: [{ provider_id, models: ofProvider }],
+    args: [{ provider_id, models }],
     key: `model/${provider_id}`,
     onlyIfChanged: true,
     dependsOnKeys: [],
   }
 }
 
-/** "provider/model" of a message of the user. */
-function nameIn(info: Record<string, unknown>): string | undefined {
+function named(name: ModelName | undefined): [string, ModelName][] {
+  return name ? [[`${name.provider_id}/${name.model_id}`, name]] : []
+}
+
+function nameIn(info: Record<string, unknown>): ModelName | undefined {
   if (info.role !== "user" || !isRecord(info.model)) return
   const { providerID, modelID } = info.model
-  return typeof providerID === "string" && typeof modelID === "string" ? `${providerID}/${modelID}` : undefined
+  return isOpencodeId(providerID) && typeof modelID === "string"
+    ? { provider_id: providerID, model_id: modelID }
+    : undefined
 }

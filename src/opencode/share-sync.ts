@@ -6,14 +6,6 @@ import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import { catchUp, type StateOp } from "./catch-up.ts"
-import {
-  OpencodeSilent,
-  sessionChildren,
-  sessionDiff,
-  sessionInfo,
-  sessionMessages,
-  type OpencodeClient,
-} from "./client.ts"
 import { childShares, shareChild } from "./child-shares.ts"
 import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
@@ -24,6 +16,7 @@ import { SessionModels } from "./session-models.ts"
 import type { Notices } from "./notice.ts"
 import { type Redact, shared } from "./redact.ts"
 import { Repeated } from "./repeated.ts"
+import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
 import { isOwned, ownTurn } from "./turn-owner.ts"
 import { Turns } from "./turns.ts"
@@ -32,8 +25,7 @@ export interface ShareSyncOptions {
   outbox: Outbox
   clock: Clock
   notices: Notices
-  /** Undefined as long as no instance of opencode lives in this process. */
-  client: () => OpencodeClient | undefined
+  source: SessionSource
   /** Undefined if opencode's database is not there, or not of a form that is known here. */
   log: () => EventLog | undefined
   /** Sessions of other directories are left alone; undefined: there are none. */
@@ -59,12 +51,12 @@ export class ShareSync {
     this.#options = options
     this.shares = new SessionShares(outbox)
     this.#liveText = liveTextMs === undefined ? undefined : new LiveText(clock, liveTextMs)
-    this.#models = new SessionModels(outbox, options.client, (session_id, op) => this.#recordState(session_id, op))
+    this.#models = new SessionModels(outbox)
     this.#catchUps = new Repeated(clock, {
       run: (session_id) => this.#catchUp(session_id),
       failed: (error) => {
         // opencode goes down, or is not up yet: it is asked again.
-        if (error instanceof OpencodeSilent) return
+        if (error instanceof SourceSilent) return
         notices.once(`catch-up ${codeOf(error)}`, { level: "error", message: `a catch-up failed: ${textOf(error)}` })
       },
     })
@@ -137,8 +129,8 @@ export class ShareSync {
   }
 
   /** Those that began while nobody looked. */
-  async #shareChildren(opencode: OpencodeClient, session_id: string): Promise<void> {
-    for (const child of await sessionChildren(opencode, session_id)) {
+  async #shareChildren(session_id: string): Promise<void> {
+    for (const child of await this.#options.source.children(session_id)) {
       if (!isOpencodeId(child) || this.shares.current(child)) continue
       if (shareChild(this.shares, child, session_id)) void this.compare(child)
     }
@@ -154,12 +146,6 @@ export class ShareSync {
     for (const op of mapped.ops) stream.record(this.prepare(session_id, op))
   }
 
-  /** One op beside the bus events, e.g. of models. */
-  #recordState(session_id: string, op: StateOp): void {
-    const stream = this.shares.current(session_id)
-    if (stream) stream.record(this.prepare(session_id, op))
-  }
-
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
   prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
     const value = shared({ session_id, method: op.method, value: op.args[0] }, this.#options.redact)
@@ -167,7 +153,7 @@ export class ShareSync {
   }
 
   async #catchUp(session_id: string): Promise<void> {
-    const { outbox, client, clock, directory, children } = this.#options
+    const { outbox, source, clock, directory, children } = this.#options
     const stream = this.shares.current(session_id)
     if (!stream) return
     const turns = new Turns(clock)
@@ -176,22 +162,22 @@ export class ShareSync {
     const log = this.#options.log()
     if (log && directory !== undefined && (log.directoryOf(session_id) ?? directory) !== directory) return
     if (log && !isOwed && (await isComplete(outbox, log, session_id, stream, turn))) return
-    const opencode = client()
-    if (!opencode) throw new OpencodeSilent("no instance of opencode is here to be asked")
     const seq = log?.lastSeq(session_id)
     const known = stream.items()
-    const info = await sessionInfo(opencode, session_id)
+    const info = await source.info(session_id)
     // Deleted where this plugin was not: both must say so before a share is removed for ever.
     if (!info) return log && log.directoryOf(session_id) === undefined ? this.remove(session_id) : undefined
     if (directory !== undefined && info.directory !== directory) return
-    const messages = await sessionMessages(opencode, session_id)
-    const diff = await sessionDiff(opencode, session_id)
+    const messages = await source.messages(session_id)
+    const diff = await source.diff(session_id)
     const prepare = (op: StateOp) => this.prepare(session_id, op)
     const owned = (message_id: string) => isOwned(outbox, session_id, message_id)
     const parts = { outbox, stream, session_id, prepare, isOwned: owned, turn }
     await catchUp(parts, known, { info, messages, diff })
-    await this.#models.learn(stream, session_id, messages, isOwed)
-    if (children) await this.#shareChildren(opencode, session_id)
+    const { ops, told } = await this.#models.puts(stream, messages, isOwed, source)
+    for (const op of ops) stream.record(prepare(op))
+    told()
+    if (children) await this.#shareChildren(session_id)
     this.#owed.delete(session_id)
     if (seq !== undefined) checked(outbox, stream, seq)
   }
