@@ -2,6 +2,8 @@
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import { kindOf, shapeProblem } from "./intent/shape.ts"
+import { closedError } from "./answers.ts"
+import type { OutboxParts } from "./parts.ts"
 
 export interface CloseOptions {
   /** Budget of the last flush, in ms; Infinity: as long as it takes. @default 2,000 */
@@ -17,6 +19,24 @@ export function flushMsOf(options: CloseOptions | null | undefined): number | St
   return wrong(
     `close: flush_ms must be a number from 0 on, got ${typeof flush_ms === "number" ? flush_ms : kindOf(flush_ms)}`,
   )
+}
+
+/** Ends what runs, and then calls `release`. Nothing is flushed while the host has paused sending. */
+export function closeParts(parts: OutboxParts, flush_ms: number, release: () => void): Promise<void> {
+  const { answers, checkpoints, durability, flusher, resyncs } = parts
+  return doEach([
+    () => {
+      if (flush_ms === 0 || flusher.paused) return
+      flusher.wake(0)
+      return answers.flushFor(flush_ms)
+    },
+    () => resyncs?.close(),
+    () => flusher.stop(),
+    () => answers.end(closedError()),
+    () => checkpoints?.close(),
+    () => durability.close(),
+    release,
+  ])
 }
 
 /** One after the other, each whatever became of those before. Rejects with what the first one threw. */

@@ -7,15 +7,24 @@ import { kindOf, shapeProblem } from "./intent/shape.ts"
 import type { Damaged } from "./store/database.ts"
 import type { ResyncReason } from "./store/resync.ts"
 import type { Stream } from "./stream.ts"
+import { nameProblem } from "./ref.ts"
+import type { Protocol } from "./wire/protocol.ts"
 import type { Transport } from "./wire/transport.ts"
+
+/** What is about to be sent, and where. */
+export interface Attempt {
+  stream: string
+  service: string
+}
 
 export interface OutboxOptions {
   /**
-   * Headers of every attempt, e.g. a gateway's key. Called once per attempt, synchronously; `{}` for none. Anything but a
+   * Headers of every attempt, e.g. a gateway's key: look at which service it is for. Called once per attempt,
+   * synchronously; `{}` for none. Anything but a
    * plain object of texts (nothing, a promise, a `Headers`), and what it throws, is a failed attempt, `headers_fault`:
    * nothing is sent without them, and it is called again after the backoff.
    */
-  headers?: () => Record<string, string>
+  headers?: (attempt: Attempt) => Record<string, string>
   /**
    * Bytes that the outbox file may hold; beyond it `record` throws `outbox_full`. An integer from 256 KiB.
    *
@@ -48,6 +57,14 @@ export interface OutboxOptions {
    * records is written whole: `onlyIfChanged` and, after a reset, `captureId` begin anew. At least once per occasion.
    */
   resync?: (stream: Stream, reason: ResyncReason) => void | Promise<void>
+  /**
+   * How services are spoken to, the best first. Of a service that has not answered yet they are tried in this order: the
+   * next one if an attempt is answered as a whole by HTTP 404, 405, 415 or 501, in the same attempt. The one in which the
+   * service itself answers is remembered. Names are unique.
+   *
+   * @default [rpc]
+   */
+  protocols?: readonly Protocol[]
   /** Network, for tests and simulators. */
   transport?: Transport
   /** Time, randomness and crash points, for tests and simulators. */
@@ -72,6 +89,7 @@ const checks: Record<keyof OutboxOptions, Check> = {
   // A third of it is the time between two renewals, each a write; a clock that is turned by hand is no reason for more.
   leaseMs: anInteger(100, 600_000),
   resync: aFunction,
+  protocols: protocolsProblem,
   transport: aFunction,
   seams: seamsProblem,
 }
@@ -102,6 +120,14 @@ function anInteger(min: number, max: number): Check {
     if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return
     return `must be an integer from ${min} to ${max}, got ${typeof value === "number" ? value : kindOf(value)}`
   }
+}
+
+function protocolsProblem(value: unknown): string | undefined {
+  if (!Array.isArray(value) || value.length === 0) return "must be a list of at least one protocol"
+  const names = value.map((protocol: Partial<Protocol> | null) => protocol?.name)
+  const unfit = names.findIndex((name, place) => nameProblem(name) ?? typeof value[place].send !== "function")
+  if (unfit >= 0) return `[${unfit}] is no protocol: { name, send }`
+  return new Set(names).size < names.length ? "names a protocol twice" : undefined
 }
 
 function seamsProblem(value: unknown): string | undefined {

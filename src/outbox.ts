@@ -1,5 +1,4 @@
 /** `openOutbox`, and the outbox as a host holds it: what it can be asked, and its start and close. */
-import type { Database } from "bun:sqlite"
 import { SturdyError } from "./intent/error.ts"
 import * as limit from "./intent/limit.ts"
 import type { Seams } from "./intent/seam.ts"
@@ -7,13 +6,14 @@ import { systemSeams } from "./intent/system.ts"
 import { closedError, type FlushReport } from "./answers.ts"
 import { ownOp, stubOf, type Intent, type Stub } from "./handle.ts"
 import { tellWhatStands } from "./flusher/announce.ts"
-import { doEach, flushMsOf, type CloseOptions } from "./closing.ts"
+import { closeParts, flushMsOf, type CloseOptions } from "./closing.ts"
 import type { OutboxEvent, OutboxEventName, OutboxEvents } from "./inspect/event.ts"
 import type { Bookmark } from "./store/capture.ts"
 import { openDatabase, type OpenDatabase } from "./store/database.ts"
+import type { HostDatabase } from "./store/host-database.ts"
 import { checkOptions, type OutboxOptions } from "./options.ts"
 import { buildParts, type OutboxParts } from "./parts.ts"
-import { checkName, checkRef, checkStubbing, newRef, type Stubbing } from "./ref.ts"
+import { checkName, checkRef, checkStubbing, newRef, type Opening, type Stubbing } from "./ref.ts"
 import type { StreamRow, SturdyRef } from "./store/stream.ts"
 import { Stream, type StreamOwner } from "./stream.ts"
 import { streamAt } from "./stream-at.ts"
@@ -27,7 +27,7 @@ import { streamOwner } from "./stream-owner.ts"
  *   `database_newer`, `database_unopenable`, `database_unsafe`, `busy`, `disk_full`, `storage_fault`; what is not an outbox
  *   is left untouched.
  */
-export function openOutbox(where: string | { database: Database }, options: OutboxOptions = {}): Outbox {
+export function openOutbox(where: string | HostDatabase, options: OutboxOptions = {}): Outbox {
   checkOptions(options)
   const seams = options.seams ?? systemSeams
   const open = openDatabase(where, seams, options.damaged)
@@ -83,11 +83,12 @@ export class Outbox implements AsyncDisposable {
 
   /**
    * The stream of this name: opened, or created for this ref with a fresh writer. Without a ref it must exist. With
-   * `create` this outbox also creates the share, in the first POST.
+   * `create` this outbox also creates the share, in the first POST. With `adopt` it was created by somebody else at a
+   * service that makes ids and secrets itself; the ref is then its name here only.
    *
    * @throws SturdyError `stream_unknown`, `stream_conflict`, `invalid_argument`.
    */
-  stream(name: string, ref?: SturdyRef, options: { create?: { session_id: string } } = {}): Stream {
+  stream(name: string, ref?: SturdyRef, options: Opening = {}): Stream {
     this.#assertOpen()
     checkName(name)
     if (ref === undefined) {
@@ -96,7 +97,7 @@ export class Outbox implements AsyncDisposable {
       throw new SturdyError("stream_unknown", `there is no stream ${name} in this outbox`, "Pass a ref to create it.")
     }
     checkRef(name, ref, options)
-    return this.#opened(this.#parts.streams.open(name, ref, options.create?.session_id))
+    return this.#opened(this.#parts.streams.open(name, ref, options.create?.session_id, options.adopt))
   }
 
   findStream(name: string): Stream | undefined {
@@ -109,6 +110,12 @@ export class Outbox implements AsyncDisposable {
   streams(): Stream[] {
     this.#assertOpen()
     return this.#parts.streams.all().map((row) => this.#streamOf(row))
+  }
+
+  /** Name of the wire protocol in which this service has answered; undefined as long as it has not. */
+  protocolOf(service: string): string | undefined {
+    this.#assertOpen()
+    return this.#parts.streams.protocolOf(service)
   }
 
   /** A fresh ref for a share at this service: random id and secret, stored once a stream is opened with it. */
@@ -243,23 +250,10 @@ export class Outbox implements AsyncDisposable {
   }
 
   #close(flush_ms: number): Promise<void> {
-    const { answers, checkpoints, durability, flusher, resyncs } = this.#parts
-    return doEach([
-      () => {
-        if (flush_ms === 0 || flusher.paused) return
-        flusher.wake(0)
-        return answers.flushFor(flush_ms)
-      },
-      () => resyncs?.close(),
-      () => flusher.stop(),
-      () => answers.end(closedError()),
-      () => checkpoints?.close(),
-      () => durability.close(),
-      () => {
-        this.#released = true
-        this.#open.close()
-      },
-    ])
+    return closeParts(this.#parts, flush_ms, () => {
+      this.#released = true
+      this.#open.close()
+    })
   }
 
   #opened(row: StreamRow): Stream {

@@ -22,6 +22,7 @@ import { Streams } from "./store/stream.ts"
 import type { Stream } from "./stream.ts"
 import { Units } from "./units.ts"
 import { httpTransport } from "./wire/http.ts"
+import { rpc } from "./wire/session.ts"
 
 export interface OutboxParts {
   events: Events
@@ -82,6 +83,7 @@ export function buildParts(
       knowledge,
       streams,
       transport: options.transport ?? httpTransport(clock),
+      protocols: options.protocols ?? [rpc],
       seams,
       events,
       diskBlock,

@@ -4,6 +4,7 @@ import { kindOf, shapeProblem } from "./intent/shape.ts"
 import type { Intent } from "./handle.ts"
 import { nameProblem } from "./ref.ts"
 import type { DeadLetterPage } from "./store/dead-letter-row.ts"
+import type { Staleness } from "./store/new-op.ts"
 
 /**
  * One call to record. An adapter that turns events into ops keeps no state of its own: what it needs to know of earlier
@@ -30,8 +31,11 @@ export interface RecordInput {
   onlyIfChanged?: boolean
   /** Keys beginning with this are over and forgotten, e.g. `message/7/`: what comes under them next is changed, and first. */
   endsKeys?: string
-  /** Record nothing, note the captureId: the event came late, newer state of the key is recorded already. */
-  stale?: boolean
+  /**
+   * Record nothing, note the captureId: the event came late, newer state of the key is recorded already. A function is
+   * asked in the recording transaction, perhaps more than once, so that no other process can record in between.
+   */
+  stale?: boolean | Staleness
   /** Bring the result back, for `outbox.result`. */
   wantResult?: boolean
   /** Version of the app's payload. @default 1 */
@@ -40,9 +44,9 @@ export interface RecordInput {
 }
 
 const names = ["method", "key", "captureId", "actorId", "endsKeys"] as const
-const flags = ["onlyIfChanged", "stale", "wantResult"] as const
+const flags = ["onlyIfChanged", "wantResult"] as const
 const lists = ["dependsOn", "dependsOnKeys"] as const
-const others = ["args", "target", "schemaVersion"] as const
+const others = ["args", "target", "schemaVersion", "stale"] as const
 
 type Checked = (typeof names | typeof flags | typeof lists | typeof others)[number]
 // A field that is in no list above is an error here.
@@ -68,6 +72,9 @@ export function checkInput(input: RecordInput): void {
     if (flag !== undefined && typeof flag !== "boolean")
       throw invalidInput(`${name} must be true or false, got ${kindOf(flag)}`)
   }
+  const { stale } = input
+  if (stale !== undefined && typeof stale !== "boolean" && typeof stale !== "function")
+    throw invalidInput(`stale must be true or false, or a function that says so, got ${kindOf(stale)}`)
   for (const name of lists) {
     const list: unknown = input[name]
     if (list !== undefined && !Array.isArray(list)) throw invalidInput(`${name} must be an array, got ${kindOf(list)}`)

@@ -4,7 +4,7 @@ import * as limit from "./intent/limit.ts"
 import type { Random } from "./intent/seam.ts"
 import { shapeProblem } from "./intent/shape.ts"
 import { isId, randomId } from "./intent/ulid.ts"
-import type { SturdyRef } from "./store/stream.ts"
+import type { Adopted, SturdyRef } from "./store/stream.ts"
 import type { Unblocking } from "./store/unblock.ts"
 
 /** Which stream a stub records to. */
@@ -13,6 +13,12 @@ export interface Stubbing {
   name?: string
   /** This outbox creates the share too, in the first POST. */
   create?: { session_id: string }
+}
+
+/** What is stored with a stream when it is created; of one that exists nothing changes. */
+export interface Opening extends Pick<Stubbing, "create"> {
+  /** Somebody else created the share, where the service makes its id and secret. */
+  adopt?: Adopted
 }
 
 /**
@@ -28,7 +34,7 @@ export function newRef(service: string, random: Random): SturdyRef {
 }
 
 /** @throws SturdyError `invalid_argument` */
-export function checkRef(name: string, ref: SturdyRef, options: Pick<Stubbing, "create">): void {
+export function checkRef(name: string, ref: SturdyRef, options: Opening): void {
   checkName(name)
   const wrong = (what: string) =>
     new SturdyError("invalid_argument", `stream ${name}: ${what}`, "A ref is { service, share_id, secret }.")
@@ -37,9 +43,10 @@ export function checkRef(name: string, ref: SturdyRef, options: Pick<Stubbing, "
   if (unfit) throw wrong(unfit)
   if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
   if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
-  const unknown = shapeProblem(options, ["create"])
+  const unknown = shapeProblem(options, ["create", "adopt"])
   if (unknown) throw wrong(`the options: the object ${unknown}`)
   checkCreate(name, options.create)
+  checkAdopt(name, options.adopt)
 }
 
 function checkCreate(name: string, create: Stubbing["create"]): void {
@@ -50,6 +57,28 @@ function checkCreate(name: string, create: Stubbing["create"]): void {
       `stream ${name}: create${problem}`,
       "It is { session_id: a name of the host's }.",
     )
+}
+
+function checkAdopt(name: string, adopt: Adopted | undefined): void {
+  const problem = adopt === undefined ? undefined : adoptProblem(adopt)
+  if (problem)
+    throw new SturdyError(
+      "invalid_argument",
+      `stream ${name}: adopt${problem}`,
+      "It is { protocol?, remote: { id, secret }, url }.",
+    )
+}
+
+function adoptProblem(adopt: Adopted): string | undefined {
+  const misshapen = shapeProblem(adopt, ["protocol", "remote", "url"])
+  if (misshapen) return ` ${misshapen}`
+  const { protocol, remote, url } = adopt
+  const unfit = shapeProblem(remote, ["id", "secret"])
+  if (unfit) return `.remote ${unfit}`
+  const named = protocol !== undefined && { ".protocol": protocol }
+  const texts = { ".remote.id": remote.id, ".remote.secret": remote.secret, ".url": url, ...named }
+  const [field, text] = Object.entries(texts).find(([, value]) => nameProblem(value)) ?? []
+  return field && `${field} ${nameProblem(text)}`
 }
 
 function createProblem(create: { session_id: string }): string | undefined {

@@ -8,7 +8,7 @@ import type { DeadLetter, DeadLetterPage } from "./store/dead-letter-row.ts"
 import type { Retried } from "./store/dead-letter.ts"
 import type { NewOp } from "./store/new-op.ts"
 import type { Unblocking } from "./store/unblock.ts"
-import { localSeq, type StreamRow, type Streams } from "./store/stream.ts"
+import { localSeq, type StreamRow, type Streams, type SturdyRef } from "./store/stream.ts"
 import { checkInput, checkPage, invalidInput, type RecordInput } from "./record-input.ts"
 import { isUlid, type UlidFactory } from "./intent/ulid.ts"
 import type { Clock } from "./intent/seam.ts"
@@ -44,6 +44,8 @@ export interface StreamStatus {
   service: string
   share_id: string
   url: string | undefined
+  /** Name of the wire protocol in which the service has answered; undefined as long as it has not. */
+  protocol: string | undefined
   /** Ops recorded since the stream exists, whatever became of them. */
   recorded: number
   pending: number
@@ -178,6 +180,37 @@ export class Stream {
     return this.#owner.units().discard(this.#stream_id, op_id)
   }
 
+  /**
+   * What is known of the host's things: key → op_id of its latest op, of those recorded with `onlyIfChanged`. For a
+   * catch-up: look here first, read the host's state, then record with a `stale` that compares.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  items(): Map<string, string> {
+    return this.#owner.units().captures.items(this.#stream_id)
+  }
+
+  /**
+   * The op that stands for a captured event; undefined if it was not captured.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  captured(captureId: string): { op_id: string | undefined } | undefined {
+    return this.#owner.units().captures.captured(this.#stream_id, captureId)
+  }
+
+  /**
+   * What opens the share from anywhere: hand it out as you would the share itself. `remote`: its id and secret there, if
+   * they were made by the service or by somebody else.
+   *
+   * @throws SturdyError `busy`, `storage_fault`, `closed`
+   */
+  ref(): SturdyRef & { remote?: { id: string; secret: string } } {
+    const { service, share_id, secret, remote_id, remote_secret } = this.#row
+    const remote = remote_id !== null && remote_secret !== null && { remote: { id: remote_id, secret: remote_secret } }
+    return { service, share_id, secret, ...remote }
+  }
+
   /** @throws SturdyError `busy`, `storage_fault`, `closed` */
   status(): StreamStatus {
     const row = this.#row
@@ -186,6 +219,7 @@ export class Stream {
       service: row.service,
       share_id: row.share_id,
       url: row.url ?? undefined,
+      protocol: row.protocol ?? undefined,
       recorded: localSeq(this.#owner.streams().lastSeq(row)),
       pending: this.#owner.streams().pendingCount(row),
       dead: row.dead_count,

@@ -5,7 +5,7 @@ import type { Events } from "./inspect/event.ts"
 import { kindOf } from "./intent/shape.ts"
 import { isThenable } from "./intent/thenable.ts"
 import type { IntentOp } from "./handle.ts"
-import type { Bookmark } from "./store/capture.ts"
+import type { Bookmark, Captures } from "./store/capture.ts"
 import type { Checkpoints } from "./store/checkpoint.ts"
 import { DeadLetters, type Retried } from "./store/dead-letter.ts"
 import type { Durability } from "./store/durability.ts"
@@ -39,6 +39,10 @@ export class Units {
 
   constructor(readonly parts: UnitsParts) {
     this.deadLetters = new DeadLetters(parts.recorder, parts.streams, parts.knowledge)
+  }
+
+  get captures(): Captures {
+    return this.parts.recorder.captures
   }
 
   /** The body of a unit runs. */

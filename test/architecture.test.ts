@@ -14,7 +14,7 @@ const arrows: Record<string, string[]> = {
   inspect: ["intent", "store", "flusher/block.ts"],
   service: ["intent", "wire/contract.ts"],
   // What an adapter of somebody else's has too.
-  opencode: ["intent", "index.ts"],
+  opencode: ["intent", "index.ts", "store/process-identity.ts"],
   ".": ["intent", "store", "wire", "flusher", "inspect", "."],
 }
 /** May import anything; nothing but themselves imports them. */
@@ -22,7 +22,7 @@ const edges = ["testing", "cli"]
 
 /** Folders that alone may use a package. */
 const fenced: Record<string, string[]> = {
-  "bun:sqlite": ["store", "service", "inspect", "outbox.ts", "cli", "testing"],
+  "bun:sqlite": ["store", "service", "inspect", "outbox.ts", "cli", "testing", "opencode/event-log.ts"],
   "drizzle-orm": ["store", "service", "inspect", "cli"],
   capnweb: ["wire", "service", "intent/codec.ts", "testing"],
 }

@@ -4,7 +4,7 @@
  * mistake that the demo must find.
  */
 import { openOutbox } from "../../src/index.ts"
-import { mapEvent, SessionShares } from "../../src/opencode/index.ts"
+import { EverySession, mapEvent } from "../../src/opencode/index.ts"
 import { jsonLines, sayToHost, type ToClient } from "./pipe.ts"
 
 const sabotage_delay_ms = 150
@@ -14,7 +14,7 @@ const outbox = openOutbox(file!, {
   retryDelayMsMin: Number(retryDelayMsMin),
   retryDelayMsMax: Number(retryDelayMsMax),
 })
-const shares = new SessionShares(outbox, endpoint!)
+const shares = new EverySession(outbox, endpoint!)
 outbox.on("sent", ({ attempt, ops }) => sayToHost({ sent: { attempt, ops } }))
 
 for await (const messages of jsonLines<ToClient>(Bun.stdin.stream())) {

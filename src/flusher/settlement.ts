@@ -14,6 +14,11 @@ export function probesMade({ next }: Verdict, stream: StreamRow): number {
   return next.go === "block" && stream.block === next.block.reason ? stream.attempts + 1 : 0
 }
 
+/** Nothing came of it that must be kept: the attempt was given up. A share that was created is kept. */
+export function isGivenUp({ next, patch }: Verdict): boolean {
+  return next.go === "retry" && next.fault.code === "aborted" && patch.remote_id === undefined
+}
+
 /** `due_at`: when the next attempt or probe is due (wall clock, ms); undefined if there is none. */
 export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, due_at: number | undefined): Settlement {
   const { acked, reset, twin, lifted, lost } = verdict

@@ -13,10 +13,11 @@ import type { Freezer, Shipment } from "../store/freeze.ts"
 import type { Knowledge } from "../store/knowledge.ts"
 import type { Settler } from "../store/settle.ts"
 import { askedUntil, type StreamRow, type Streams } from "../store/stream.ts"
-import { sendPost } from "../wire/session.ts"
+import { sendBy, type Protocol } from "../wire/protocol.ts"
 import type { Transport } from "../wire/transport.ts"
 import { announce } from "./announce.ts"
 import { probeOf } from "./block.ts"
+import { AttemptFailed } from "./attempt-failed.ts"
 import { askedMs, blocked, type AttemptFault, type Next } from "./classify.ts"
 import type { DiskBlock } from "./disk-block.ts"
 import { headersFrom } from "./headers.ts"
@@ -24,7 +25,7 @@ import { overtaken } from "./overtaken.ts"
 import { Pauses } from "./pause.ts"
 import { PostWindow } from "./post-window.ts"
 import { probeDelayMs } from "./probe.ts"
-import { failedAttempts, probesMade, settlementOf } from "./settlement.ts"
+import { failedAttempts, isGivenUp, probesMade, settlementOf } from "./settlement.ts"
 import type { Slots } from "./slots.ts"
 import { step, type Event, type State } from "./state.ts"
 import { judge, postFor, type Verdict } from "./verdict.ts"
@@ -36,25 +37,16 @@ export interface StreamFlusherParts {
   knowledge: Knowledge
   streams: Streams
   transport: Transport
+  protocols: readonly Protocol[]
   seams: Seams
   events: Events
   diskBlock: DiskBlock
-  headers: () => unknown
+  headers: (attempt: { stream: string; service: string }) => unknown
   backoff: BackoffBounds
   /** Called after each settlement: waiters look again. */
   changed: () => void
   /** Called at a fault that does not pass by itself: whoever waits must hear of it. */
   failed: (error: SturdyError) => void
-}
-
-/** The attempt failed; the next is due after the delay. */
-class AttemptFailed extends Error {
-  constructor(
-    readonly fault: AttemptFault,
-    readonly delay_ms: number,
-  ) {
-    super(fault.message)
-  }
 }
 
 export class StreamFlusher {
@@ -175,7 +167,7 @@ export class StreamFlusher {
   }
 
   async #attempt(shipment: Shipment): Promise<void> {
-    const { seams, events, transport } = this.parts
+    const { seams, events, transport, protocols } = this.parts
     const { stream } = shipment
     const headers = this.#headers(stream)
     if (!headers) return
@@ -183,22 +175,22 @@ export class StreamFlusher {
     const ops = post.batches.reduce((sum, batch) => sum + batch.ops.length, 0)
     events.emit("sent", { stream: stream.name, attempt: stream.attempts + 1, batches: post.batches.length, ops })
     seams.crashPoint("flush:before-post")
-    const answer = await sendPost(post, transport, seams.clock, this.#abort.signal)
+    const exchange = { transport, clock: seams.clock, signal: this.#abort.signal }
+    const answer = await sendBy(protocols, post, exchange)
     seams.crashPoint("flush:after-post")
     // Stopped meanwhile: an answer that did arrive still counts, unless the lease is gone; one given up is no failure.
     const verdict = judge(shipment, post, answer, {
       knowsOp: (op_id) => this.parts.knowledge.knowsOp(stream, op_id),
       hasRetained: () => this.parts.settler.retention.hasRetained(stream.stream_id),
     })
-    const { next } = verdict
-    if (this.#abort.signal.aborted && next.go === "retry" && next.fault.code === "aborted") return
+    if (this.#abort.signal.aborted && isGivenUp(verdict)) return
     this.#settle(stream, overtaken(stream, this.parts.streams.get(this.stream_id), post, verdict))
   }
 
   /** The host's own code: what it throws is a failed attempt, not a bug of ours. */
   #headers(stream: StreamRow): Record<string, string> | undefined {
     try {
-      return headersFrom(this.parts.headers())
+      return headersFrom(this.parts.headers({ stream: stream.name, service: stream.service }))
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       const next: Next = { go: "retry", fault: { code: "headers_fault", message, outcome: "not_sent" } }

@@ -6,7 +6,7 @@ import { registerAfter, type Register } from "../intent/base.ts"
 import * as limit from "../intent/limit.ts"
 import type { AckedBatch, StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
-import type { Ack, AppendBatch, GrantFacts, Refusal } from "../wire/contract.ts"
+import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "../wire/contract.ts"
 import { withoutSecret, type Answer, type Post, type PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
@@ -40,7 +40,7 @@ export interface OutboxFacts {
 /** The calls of one POST for this shipment. */
 export function postFor(shipment: Shipment, headers: Record<string, string>): Post {
   const { stream, batches } = shipment
-  const { share_id, secret, session_id, writer_id } = stream
+  const { share_id, secret, session_id, writer_id, protocol, remote_id, remote_secret } = stream
   return {
     service: stream.service,
     headers,
@@ -48,6 +48,9 @@ export function postFor(shipment: Shipment, headers: Record<string, string>): Po
     redeem: { share_id, secret, writer_id },
     batches: envelopes(stream, batches),
     remove: stream.time_removal !== null,
+    ...(protocol !== null && { protocol }),
+    ...(remote_id !== null && remote_secret !== null && { remote: { id: remote_id, secret: remote_secret } }),
+    first: stream.post_count === 0,
   }
 }
 
@@ -75,8 +78,8 @@ function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: Ou
   const { stream } = shipment
   const patch: StreamPatch = {}
   const only = (next: Next): Verdict => ({ acked: [], patch, next })
-  if (answer.created?.kind === "value" && typeof answer.created.value?.url === "string")
-    patch.url = answer.created.value.url
+  if (answer.spoken !== undefined && answer.spoken !== stream.protocol) patch.protocol = answer.spoken
+  if (answer.created?.kind === "value") applyCreated(patch, stream, answer.created.value)
   if (answer.created?.kind === "refused") return only(createRefused(stream, answer.created, post))
   if (answer.grant.kind === "refused") return only(redeemRefused(stream, post, answer.grant, patch))
   if (answer.grant.kind !== "value") return only(noAnswer(answer.grant))
@@ -120,6 +123,15 @@ function grantFault(stream: StreamRow, grant: GrantFacts): Next | undefined {
     "other_server",
     `the service at ${stream.service} is ${grant.service_id}; this stream belongs to ${stream.service_id}`,
   )
+}
+
+function applyCreated(patch: StreamPatch, { share_id }: StreamRow, created: Partial<SyncInfo> | null): void {
+  const { id, secret, url } = created ?? {}
+  if (typeof url === "string") patch.url = url
+  if (typeof id !== "string" || typeof secret !== "string" || id === share_id) return
+  // The service makes them: from here on the share is known by these.
+  patch.remote_id = id
+  patch.remote_secret = secret
 }
 
 /** What one POST can carry, whatever a grant allows. */

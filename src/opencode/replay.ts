@@ -9,7 +9,7 @@ import type { Bookmark, Outbox } from "../index.ts"
 import { CapturedPlaces } from "./captured-places.ts"
 import { mapEvent } from "./map-event.ts"
 import { atLine, readRecording, recordingSource, type RecordedEvent } from "./recording.ts"
-import { SessionShares } from "./session-shares.ts"
+import { EverySession } from "./every-session.ts"
 
 export interface ReplayProgress {
   /** Events of the recording. */
@@ -37,7 +37,7 @@ export async function feedRecording(
   onProgress: (progress: ReplayProgress) => void = () => {},
 ): Promise<Replayed> {
   refusePipe(path)
-  const shares = new SessionShares(outbox, service)
+  const shares = new EverySession(outbox, service)
   const survey = await surveyOf(path, shares)
   const bookmark = survey.source === undefined ? undefined : outbox.bookmark(survey.source)
   const from = bookmark && survey.markAt(bookmark.place) === bookmark.mark ? bookmark.place : 0
@@ -68,7 +68,7 @@ interface Survey {
 }
 
 /** One pass that records nothing: every line is read, so that a broken one is found before anything is written. */
-async function surveyOf(path: string, shares: SessionShares): Promise<Survey> {
+async function surveyOf(path: string, shares: EverySession): Promise<Survey> {
   const captured = new CapturedPlaces((session_id, captureId) => shares.isCaptured(session_id, captureId))
   const marks = new Map<number, string>()
   const sessions = new Set<string>()

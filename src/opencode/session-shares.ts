@@ -1,69 +1,89 @@
 /**
- * Sessions of opencode as shares: one stream per session, named by it, created at its first event; ops by map-event.ts.
+ * Sessions of opencode as shares: one stream per share, named by its session; ops by map-event.ts. A session that is
+ * shared again after its share was removed gets a new stream, `<session>/2`: a removed share never comes back.
  * What a host's events become here is written before the call returns.
  */
 import { SturdyError } from "../intent/error.ts"
-import type { Bookmark, Outbox, Stream } from "../index.ts"
-import type { Mapped, MappedOp } from "./map-event.ts"
+import type { Bookmark, Outbox, RecordInput, Stream } from "../index.ts"
 
 export class SessionShares {
-  constructor(
-    readonly outbox: Outbox,
-    /** The service's Cap'n Web endpoint. */
-    readonly service: string,
-  ) {}
+  /** How often a session was shared, as far as it is known: where the search begins. */
+  readonly #generations = new Map<string, number>()
+
+  constructor(readonly outbox: Outbox) {}
+
+  /** The session's latest stream, whether its share is removed or not. Looked up each time: other processes share too. */
+  latest(session_id: string): Stream | undefined {
+    let generation = this.#generations.get(session_id) ?? 1
+    let found = this.outbox.findStream(nameOf(session_id, generation))
+    if (!found) return
+    for (
+      let next: Stream | undefined;
+      (next = this.outbox.findStream(nameOf(session_id, generation + 1)));
+      generation++
+    )
+      found = next
+    this.#generations.set(session_id, generation)
+    return found
+  }
+
+  /** The stream of the session's share, if it is shared. */
+  current(session_id: string): Stream | undefined {
+    const latest = this.latest(session_id)
+    return latest && !latest.status().removed ? latest : undefined
+  }
+
+  /** Every session that is shared, with its stream. */
+  all(): { session_id: string; stream: Stream }[] {
+    const sessions = new Set(this.outbox.streams().map(({ name }) => sessionOf(name)))
+    return [...sessions].flatMap((session_id) => {
+      const stream = this.current(session_id)
+      return stream ? [{ session_id, stream }] : []
+    })
+  }
 
   /**
-   * Records what an event was mapped to, as one unit. Capturing the same event again records nothing. Ops for which
-   * `isStale` says so are only noted as captured.
+   * The stream of the session: the current one, else of a new share at this endpoint, with an id and secret of its own.
    *
-   * @throws SturdyError as `Stream.record` and `Outbox.stream` do.
+   * @throws SturdyError as `Outbox.stream`.
    */
-  capture(mapped: Mapped, bookmark?: Bookmark, isStale: (op: MappedOp) => boolean = () => false): void {
-    if (mapped.kind === "ignored") return
-    if (mapped.kind === "removed") return this.find(mapped.session_id)?.remove()
-    const stream = this.share(mapped.session_id)
-    // The share was removed: what still comes of the session belongs to nobody.
-    if (stream.status().removed || mapped.ops.length === 0) return
-    this.outbox.unit(
-      () => {
-        for (const op of mapped.ops) stream.record({ ...op, stale: isStale(op) })
-      },
-      { ...(bookmark && { bookmark }) },
+  share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
+    return this.open(session_id, (name) =>
+      this.outbox.stream(name, this.outbox.newRef(service), { create: { session_id } }),
     )
   }
 
-  /** Was this event of the session captured before? */
-  isCaptured(session_id: string, captureId: string): boolean {
-    const stream = this.find(session_id)
-    return stream !== undefined && this.outbox.isCaptured(stream, captureId)
-  }
-
-  /** The stream of the session; a new share with an id and secret of its own if there is none yet. */
-  share(session_id: string): Stream {
-    const known = this.find(session_id)
-    if (known) return known
-    const ref = this.outbox.newRef(this.service)
+  /** The current stream of the session, or the one that `create` makes of the name that it is given. */
+  open(session_id: string, create: (name: string) => Stream): { stream: Stream; isNew: boolean } {
+    const latest = this.latest(session_id)
+    if (latest && !latest.status().removed) return { stream: latest, isNew: false }
+    const generation = latest ? this.#generations.get(session_id)! + 1 : 1
     try {
-      return this.outbox.stream(session_id, ref, { create: { session_id } })
+      return { stream: create(nameOf(session_id, generation)), isNew: true }
     } catch (error) {
       // Another process shared the session between our look and our write: its share is the one.
-      const raced = error instanceof SturdyError && error.code === "stream_conflict" && this.find(session_id)
-      if (raced) return raced
+      const raced = error instanceof SturdyError && error.code === "stream_conflict" && this.current(session_id)
+      if (raced) return { stream: raced, isNew: false }
       throw error
     }
   }
 
-  /** @throws SturdyError `stream_conflict` if the session is shared at another service. */
-  find(session_id: string): Stream | undefined {
-    const known = this.outbox.findStream(session_id)
-    if (!known) return
-    const { service } = known.status()
-    if (service === this.service) return known
-    throw new SturdyError(
-      "stream_conflict",
-      `session ${session_id} is shared at ${service} by this outbox, not at ${this.service}`,
-      "Use the same server again, or another outbox file (--db FILE).",
-    )
+  /**
+   * Records ops of the session as one unit, and with it the bookmark. Recording the same event again records nothing.
+   *
+   * @throws SturdyError as `Stream.record`.
+   */
+  record(stream: Stream, ops: readonly RecordInput[], bookmark?: Bookmark): void {
+    this.outbox.unit(() => ops.forEach((op) => stream.record(op)), { ...(bookmark && { bookmark }) })
   }
+}
+
+/** Ids of opencode hold no "/". */
+function nameOf(session_id: string, generation: number): string {
+  return generation === 1 ? session_id : `${session_id}/${generation}`
+}
+
+/** The session whose share the stream of this name is. */
+export function sessionOf(name: string): string {
+  return name.split("/")[0]!
 }

@@ -31,6 +31,7 @@ export class Captures {
   readonly #capture: Statement<{ op_id: Uint8Array | null }>
   readonly #insertCapture: Statement
   readonly #item: Statement<ItemRow>
+  readonly #items: Statement<{ key: string; op_id: Uint8Array }>
   readonly #putItem: Statement
   readonly #endItems: Statement
   readonly #bookmark: Statement<{ place: number; mark: string | null }>
@@ -41,6 +42,7 @@ export class Captures {
     this.#capture = db.prepare("select op_id from sturdy_capture where stream_id = ? and capture_id = ?")
     this.#insertCapture = db.prepare("insert into sturdy_capture (stream_id, capture_id, op_id) values (?, ?, ?)")
     this.#item = db.prepare("select first_op_id, op_id, content_hash from sturdy_item where stream_id = ? and key = ?")
+    this.#items = db.prepare("select key, op_id from sturdy_item where stream_id = ? order by key")
     this.#putItem = db.prepare(
       `insert into sturdy_item (stream_id, key, first_op_id, op_id, content_hash) values (?1, ?2, ?3, ?3, ?4)
        on conflict do update set op_id = excluded.op_id, content_hash = excluded.content_hash`,
@@ -68,19 +70,39 @@ export class Captures {
     return this.connection.read("read captures", () => this.#capture.get(stream_id, capture_id)) !== null
   }
 
+  /** The op that stands for a captured event; none if it was noted as stale before anything of its key was recorded. */
+  captured(stream_id: number, capture_id: string): { op_id: string | undefined } | undefined {
+    const row = this.connection.read("read captures", () => this.#capture.get(stream_id, capture_id))
+    return row ? { op_id: row.op_id ? idText(row.op_id) : undefined } : undefined
+  }
+
+  /** The latest op of every key of the stream, of those recorded with `only_if_changed`. */
+  items(stream_id: number): Map<string, string> {
+    const rows = this.connection.read("read items", () => this.#items.all(stream_id))
+    return new Map(rows.map(({ key, op_id }) => [key, idText(op_id)]))
+  }
+
   /** Decides for each op whether it is written, and writes captures and items for it. In the recording transaction. */
   resolve(stream_id: number, unit: readonly NewOp[]): ResolvedOp[] {
     const standIns = new Map<string, string>()
     return unit.map((asked) => {
       const captured = asked.capture_id === undefined ? null : this.#capture.get(stream_id, asked.capture_id)
       if (captured) return standIn(standIns, asked, captured.op_id)
-      if (asked.stale) return standIn(standIns, asked, this.#skip(stream_id, asked))
+      if (this.#isStale(stream_id, asked)) return standIn(standIns, asked, this.#skip(stream_id, asked))
       const op = this.#withDependencies(stream_id, renamed(asked, standIns))
       const unchanged = this.#unchanged(stream_id, op)
       if (op.capture_id !== undefined) this.#insertCapture.run(stream_id, op.capture_id, unchanged ?? idBlob(op.op_id))
       if (unchanged) return standIn(standIns, asked, unchanged)
       if (op.ends_keys !== undefined) this.#endItems.run(stream_id, op.ends_keys, `${op.ends_keys}\u{10ffff}`)
       return { op_id: op.op_id, fresh: op }
+    })
+  }
+
+  #isStale(stream_id: number, { stale }: NewOp): boolean {
+    if (typeof stale === "boolean") return stale
+    return stale((key) => {
+      const item = this.#item.get(stream_id, key)
+      return item ? idText(item.op_id) : undefined
     })
   }
 

@@ -5,7 +5,7 @@
  * before the first table; the file created 0600 before SQLite opens it, so that -wal and -shm inherit the mode.
  * Never open the main or -shm file by other means while it is open: closing such a descriptor drops SQLite's locks.
  */
-import { constants, Database } from "bun:sqlite"
+import { constants, type Database } from "bun:sqlite"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
@@ -15,6 +15,7 @@ import { Connection } from "./connection.ts"
 import { keepDamagedWal } from "./damaged-wal.ts"
 import { sqliteCode, storageError } from "./fault.ts"
 import { Handle } from "./handle.ts"
+import { type HostDatabase, openInHost } from "./host-database.ts"
 import { migrate, upToDate } from "./migrate.ts"
 import { walFault } from "./wal.ts"
 import { application_id, bytesOf, corrupt, locate, refuseForeign, statOf } from "./place.ts"
@@ -42,15 +43,11 @@ export interface OpenDatabase {
  *
  * @throws SturdyError `invalid_argument`, and as below.
  */
-export function openDatabase(
-  where: string | { database: Database },
-  seams: Seams,
-  damaged: Damaged = "refuse",
-): OpenDatabase {
+export function openDatabase(where: string | HostDatabase, seams: Seams, damaged: Damaged = "refuse"): OpenDatabase {
   if (damaged !== "refuse" && damaged !== "quarantine")
     throw new SturdyError("invalid_argument", "damaged must be refuse or quarantine", 'The default is "refuse".')
   if (typeof where === "string" && where !== "") return openDatabaseFile(where, seams, damaged)
-  if (typeof where === "object" && where?.database) return useHostDatabase(where.database, seams)
+  if (typeof where === "object" && where?.database) return openInHost(where, seams)
   throw new SturdyError(
     "invalid_argument",
     "openOutbox needs a file name, or { database } with a Database of bun:sqlite",
@@ -145,23 +142,6 @@ function openFile(file: string, seams: Seams, kept: Quarantined[]): Omit<OpenDat
   } catch (error) {
     db.close()
     throw storageError(error, `opening ${file}`)
-  }
-}
-
-/** Uses the host's handle: our tables beside its own, the host's pragmas, the host's file. Closing stays with the host. */
-function useHostDatabase(db: Database, seams: Seams): OpenDatabase {
-  if (!(db instanceof Database))
-    throw new SturdyError(
-      "invalid_argument",
-      "{ database } is no Database of bun:sqlite",
-      'For example openOutbox({ database: new Database("app.db") }).',
-    )
-  try {
-    const connection = new Connection(db, seams, undefined)
-    migrate(connection)
-    return { connection, quarantined: undefined, close() {} }
-  } catch (error) {
-    throw storageError(error, "opening the host's database")
   }
 }
 

@@ -19,17 +19,27 @@ interface Meta {
   compatible_version: number
 }
 
-/** @throws SturdyError `database_newer`; nothing was changed. */
-export function migrate(connection: Connection): void {
+/**
+ * `migrationTable`: of the host, where each migration is noted as `sturdy_<name>`.
+ *
+ * @throws SturdyError `database_newer`; nothing was changed.
+ */
+export function migrate(connection: Connection, migrationTable?: string): void {
   if (upToDate(connection)) return
   connection.transact("migrate", () => {
     if (upToDate(connection)) return
     const { db, seams } = connection
     const from = readMeta(connection)?.version ?? 0
-    for (const migration of migrations.slice(from))
+    for (const migration of migrations.slice(from)) {
       for (const statement of migration.sql.split("--> statement-breakpoint"))
         // Trimmed: Bun 1.3.14 swallows the error of a statement that is followed by anything, a newline too.
         db.run(statement.trim())
+      if (migrationTable !== undefined)
+        db.prepare(`insert or ignore into "${migrationTable}" (id, time_completed) values (?, ?)`).run(
+          `sturdy_${migration.name}`,
+          seams.clock.now(),
+        )
+    }
     db.prepare(
       `insert into sturdy_meta (id, outbox_id, version, compatible_version, time_created) values (1, ?, ?, ?, ?)
        on conflict (id) do update set version = excluded.version,

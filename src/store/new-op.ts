@@ -1,6 +1,9 @@
 /** An op on its way into the outbox, and the one place that builds what is sent. */
 import { contentOf, type WireOp } from "../intent/op.ts"
 
+/** `latest`: op_id of the latest op of a key, of those recorded with `only_if_changed`; undefined if there is none. */
+export type Staleness = (latest: (key: string) => string | undefined) => boolean
+
 /** An op on its way into the outbox: encoded, with its id, without a place. */
 export interface NewOp {
   op_id: string
@@ -17,7 +20,7 @@ export interface NewOp {
   key: string | undefined
   capture_id: string | undefined
   /** Note the capture_id, record nothing: newer state of the key is recorded already. */
-  stale: boolean
+  stale: boolean | Staleness
   /** Skip the op if its content equals that of the last op recorded with its key. */
   only_if_changed: boolean
   /** Depend on the first op recorded with each of these keys, where there is one. */

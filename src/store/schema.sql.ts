@@ -33,6 +33,11 @@ export const StreamTable = sqliteTable("sturdy_stream", {
   granted: integer().notNull().default(0),
   /** The share was lost after a Grant: the next POST is createShare and redeemShare alone. */
   probing: integer().notNull().default(0),
+  /** Name of the wire protocol in which the service itself has answered. */
+  protocol: text(),
+  /** The share's id and secret where the service makes them, instead of taking those of the ref. */
+  remote_id: text(),
+  remote_secret: text(),
   service_id: text(),
   epoch: integer(),
   url: text(),

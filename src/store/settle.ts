@@ -27,6 +27,9 @@ export type StreamPatch = Partial<
     StreamRow,
     | "granted"
     | "probing"
+    | "protocol"
+    | "remote_id"
+    | "remote_secret"
     | "service_id"
     | "epoch"
     | "url"

@@ -13,6 +13,15 @@ export interface SturdyRef {
   secret: string
 }
 
+/** A share that somebody else created, and how it is spoken of there. */
+export interface Adopted {
+  /** Name of the wire protocol that its service speaks; left out, it is found out. */
+  protocol?: string | undefined
+  /** As its service made them. */
+  remote: { id: string; secret: string }
+  url: string
+}
+
 export interface StreamRow {
   stream_id: number
   name: string
@@ -23,6 +32,9 @@ export interface StreamRow {
   session_id: string | null
   granted: number
   probing: number
+  protocol: string | null
+  remote_id: string | null
+  remote_secret: string | null
   service_id: string | null
   epoch: number | null
   url: string | null
@@ -111,6 +123,7 @@ export class Streams {
   readonly #lastSeq: Statement<{ seq: number | null }>
   readonly #withWork: Statement<{ stream_id: number }>
   readonly #nextProbe: Statement<{ at: number | null }>
+  readonly #protocol: Statement<{ protocol: string }>
 
   constructor(readonly connection: Connection) {
     const { db } = connection
@@ -127,20 +140,24 @@ export class Streams {
          end`,
     )
     this.#nextProbe = db.prepare("select min(next_attempt_at) as at from sturdy_stream where block is not null")
+    this.#protocol = db.prepare(
+      "select protocol from sturdy_stream where service = ? and protocol is not null order by stream_id desc limit 1",
+    )
     this.#lastSeq = db.prepare("select max(seq) as seq from sturdy_op where seq >= ? and seq < ?")
   }
 
   /**
-   * Finds the stream of this name, or creates it with a fresh writer_id.
+   * Finds the stream of this name, or creates it with a fresh writer_id; it begins with the protocol that is remembered
+   * of its service.
    *
    * @throws SturdyError `stream_conflict` if the name belongs to another share, or the ref differs from the stored one.
    */
-  open(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {
+  open(name: string, ref: SturdyRef, session_id: string | undefined, adopted?: Adopted): StreamRow {
     const known = this.find(name)
     if (known) return sameShare(known, ref)
     // A rollback would give its number to another stream, and who holds this one would write into that share.
     this.connection.assertAlone("open stream")
-    return this.connection.write("open stream", () => this.#create(name, ref, session_id))
+    return this.connection.write("open stream", () => this.#create(name, ref, session_id, adopted))
   }
 
   find(name: string): StreamRow | undefined {
@@ -167,6 +184,11 @@ export class Streams {
   untilProbe(): number | undefined {
     const at = this.connection.read("look for probes", () => this.#nextProbe.get())?.at
     return at == null ? undefined : Math.max(0, at - this.connection.seams.clock.now())
+  }
+
+  /** The wire protocol that is remembered of the service: that of the latest stream there that has one. */
+  protocolOf(service: string): string | undefined {
+    return this.connection.read("look for a protocol", () => this.#protocol.get(service))?.protocol
   }
 
   /** Highest seq ever given in the stream, whether its op is still there or not. */
@@ -201,7 +223,7 @@ export class Streams {
     this.connection.write("record removal", record)
   }
 
-  #create(name: string, ref: SturdyRef, session_id: string | undefined): StreamRow {
+  #create(name: string, ref: SturdyRef, session_id: string | undefined, adopted: Adopted | undefined): StreamRow {
     const raced = this.#byName.get(name)
     if (raced) return sameShare(raced, ref)
     const { db, seams } = this.connection
@@ -212,8 +234,9 @@ export class Streams {
     assert(stream_id <= streams_max, `an outbox holds at most ${streams_max} streams`)
     const first = firstSeq(stream_id)
     db.query(
-      `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, cursor,
-         frozen_seq, pruned_seq, time_created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into sturdy_stream (stream_id, name, service, share_id, secret, writer_id, session_id, protocol,
+         remote_id, remote_secret, url, cursor, frozen_seq, pruned_seq, time_created)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ).run(
       stream_id,
       name,
@@ -222,6 +245,10 @@ export class Streams {
       ref.secret,
       randomId(seams.random, 128),
       session_id ?? null,
+      adopted?.protocol ?? this.protocolOf(ref.service) ?? null,
+      adopted?.remote.id ?? null,
+      adopted?.remote.secret ?? null,
+      adopted?.url ?? null,
       first,
       first,
       first,

@@ -46,6 +46,11 @@ export function unblock(
       change.acceptServer ? null : service_id,
       change.acceptServer ? 0 : granted,
     )
+    // How the share is spoken of, and its id and secret there, are that server's.
+    if (isOther || change.acceptServer)
+      db.query(
+        "update sturdy_stream set protocol = null, remote_id = null, remote_secret = null where stream_id = ?",
+      ).run(stream_id)
     if (block === "server_reset") goOnWithoutLost(connection, stream_id)
     return block ?? undefined
   })

@@ -16,6 +16,7 @@ import type {
   ShareService,
   SyncInfo,
 } from "./contract.ts"
+import type { Protocol } from "./protocol.ts"
 import { retryAfterMs } from "./retry-after.ts"
 import { TransportFault, type Transport, type TransportResponse } from "./transport.ts"
 
@@ -26,6 +27,12 @@ export interface Post {
   redeem: RedeemInput
   batches: AppendBatch[]
   remove: boolean
+  /** Name of the protocol in which the service has answered before. */
+  protocol?: string | undefined
+  /** The share's id and secret where the service made them. */
+  remote?: { id: string; secret: string } | undefined
+  /** The first of its stream: no call of it can have been decided before. */
+  first?: boolean
 }
 
 /** What came back for one call: a value, the server's coded refusal, an uncoded error of the server's, or nothing. */
@@ -40,6 +47,8 @@ export interface PostAnswer {
   grant: Answer<GrantFacts>
   appended: Answer<Ack | Refusal>[]
   removed: Answer<{ removed: true }> | undefined
+  /** Name of the protocol, if the service itself answered. */
+  spoken?: string
 }
 
 /** The live interface as a client sees it: every result a promise, members of results reachable before they arrive. */
@@ -51,6 +60,12 @@ interface RemoteService {
 interface RemoteShare {
   appendOps(batch: AppendBatch): Promise<Ack | Refusal>
   removeShare(): Promise<{ removed: true }>
+}
+
+/** Cap'n Web over HTTP batch: all calls in one exchange. */
+export const rpc: Protocol = {
+  name: "rpc",
+  send: (post, { transport, clock, signal }) => sendPost(post, transport, clock, signal),
 }
 
 /** Sends the POST and waits for every answer. Never rejects: faults are answers too. */

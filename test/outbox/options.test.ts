@@ -1,7 +1,7 @@
 /** Options of openOutbox: what is not taken is refused by name before a file is touched, and no value is repeated. */
 import { describe, expect, test } from "bun:test"
 import { existsSync } from "node:fs"
-import { openOutbox, type OutboxOptions } from "../../src/index.ts"
+import { openOutbox, rpc, type OutboxOptions } from "../../src/index.ts"
 import { systemSeams } from "../../src/intent/system.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir } from "../temp-dir.ts"
@@ -32,6 +32,11 @@ const bad: [what: string, options: unknown, says: string][] = [
   ["a lease too short to be renewed", { leaseMs: 99 }, "leaseMs"],
   ["a lease that is null", { leaseMs: null }, "leaseMs"],
   ["a resync that is no function", { resync: true }, "resync"],
+  ["an empty list of protocols", { protocols: [] }, "protocols"],
+  ["a protocol that is none", { protocols: [rpc, { name: "http" }] }, "protocols [1]"],
+  ["a protocol without a name", { protocols: [{ send: () => {} }] }, "protocols [0]"],
+  ["a protocol that is null", { protocols: [null] }, "protocols [0]"],
+  ["a protocol twice", { protocols: [rpc, rpc] }, "twice"],
   ["a transport that is no function", { transport: {} }, "transport"],
   ["seams that are null", { seams: null }, "seams"],
   ["seams without crash points", { seams: { clock, random } }, "crashPoint"],

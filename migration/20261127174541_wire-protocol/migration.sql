@@ -1,0 +1,3 @@
+ALTER TABLE `sturdy_stream` ADD `protocol` text;--> statement-breakpoint
+ALTER TABLE `sturdy_stream` ADD `remote_id` text;--> statement-breakpoint
+ALTER TABLE `sturdy_stream` ADD `remote_secret` text;

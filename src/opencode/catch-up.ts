@@ -1,0 +1,119 @@
+/**
+ * Brings a shared session's stream in line with what opencode holds: what was never recorded, because opencode was
+ * killed between its commit and our record, or the plugin was not there, or the disk was full, or another process
+ * overtook. Independent of how it came about: states are compared by content, and only what differs is recorded.
+ *
+ * Beside live events. The keys are looked at first, then opencode is read, then each op is recorded only if the latest
+ * op of its key is still the one that was seen, decided in the recording transaction: whoever recorded meanwhile, in any
+ * process, has the newer state, or is about to record it.
+ */
+import type { Outbox, RecordInput, Stream } from "../index.ts"
+import type { BusEvent } from "./event.ts"
+import { mapEvent, type MappedOp, type TurnState } from "./map-event.ts"
+import type { SessionMessage } from "./session-source.ts"
+
+export interface SessionState {
+  info: Record<string, unknown>
+  messages: SessionMessage[]
+  diff: unknown[] | undefined
+}
+
+export interface CatchUpParts {
+  outbox: Outbox
+  stream: Stream
+  session_id: string
+  /** The op as it is shared; stale if nothing of it is. */
+  prepare(op: StateOp): RecordInput
+  /** May somebody still end the turn of this message? */
+  isOwned(message_id: string): boolean
+  /** Lets the event loop have its turn, if it is time. */
+  turn(): Promise<void>
+}
+
+/** An op that follows from a state, not from an event. */
+export type StateOp = Omit<MappedOp, "captureId">
+
+/** Records what differs. `known`: `stream.items()` from before the state was read. */
+export async function catchUp(parts: CatchUpParts, known: ReadonlyMap<string, string>, state: SessionState) {
+  const { session_id } = parts
+  const record = (op: StateOp, isOver: () => boolean = () => false) => recordIfUntouched(parts, known, op, isOver)
+  for (const op of opsOf("session.updated", { sessionID: session_id, info: state.info })) record(op)
+  const present = new Set<string>()
+  for (const message of state.messages) {
+    await parts.turn()
+    recordMessage(parts, known, message, present)
+  }
+  for (const key of known.keys()) {
+    if (present.has(key)) continue
+    await parts.turn()
+    for (const op of removalOf(session_id, key, present)) record(op)
+  }
+  // Not part of opencode's state unless somebody asked for it: empty says nothing.
+  if (state.diff?.length)
+    for (const op of opsOf("session.diff", { sessionID: session_id, diff: state.diff })) record(op)
+}
+
+/** A message and its parts, without a turn of the event loop in between. */
+function recordMessage(
+  parts: CatchUpParts,
+  known: ReadonlyMap<string, string>,
+  { info, parts: messageParts }: SessionMessage,
+  present: Set<string>,
+): void {
+  const { session_id } = parts
+  const [put, turn] = opsOf("message.updated", { sessionID: session_id, info })
+  if (!put) return
+  present.add(put.key)
+  const { touched, op_id } = recordIfUntouched(parts, known, put)
+  // Somebody else has it in hand, and maybe removed it: nothing below it is ours to say.
+  if (touched) return
+  const isOver = (latest: (key: string) => string | undefined) => latest(put.key) !== op_id
+  for (const part of messageParts) {
+    const [op] = opsOf("message.part.updated", { sessionID: session_id, part })
+    if (!op) continue
+    present.add(op.key)
+    recordIfUntouched(parts, known, op, isOver)
+  }
+  if (turn) recordIfUntouched(parts, known, settledTurn(parts, turn, String(info.id)), isOver)
+}
+
+/** A turn that nobody will end is interrupted; the message stays as opencode has it. */
+function settledTurn({ isOwned }: CatchUpParts, turn: StateOp, message_id: string): StateOp {
+  const state = turn.args[0].state as TurnState
+  if (state !== "streaming" || isOwned(message_id)) return turn
+  return { ...turn, args: [{ ...turn.args[0], state: "interrupted" satisfies TurnState }] }
+}
+
+/** What is known of a key that opencode does not hold any more. Parts go with their message. */
+function removalOf(session_id: string, key: string, present: ReadonlySet<string>): StateOp[] {
+  const [, messageID, , partID] = /^message\/([^/]+)(\/part\/([^/]+))?$/.exec(key) ?? []
+  if (messageID === undefined) return []
+  if (partID === undefined) return opsOf("message.removed", { sessionID: session_id, messageID })
+  return present.has(`message/${messageID}`)
+    ? opsOf("message.part.removed", { sessionID: session_id, messageID, partID })
+    : []
+}
+
+/** `touched`: by somebody else since the keys were looked at. Else `op_id` stands for the key now. */
+function recordIfUntouched(
+  { outbox, stream, prepare }: CatchUpParts,
+  known: ReadonlyMap<string, string>,
+  op: StateOp,
+  isOver: (latest: (key: string) => string | undefined) => boolean = () => false,
+): { touched: boolean; op_id?: string | undefined } {
+  const prepared = prepare(op)
+  if (prepared.stale === true) return { touched: false, op_id: known.get(op.key) }
+  let touched = false
+  const intent = stream.record({
+    ...prepared,
+    stale: (latest) => (touched = latest(op.key) !== known.get(op.key) || isOver(latest)),
+  })
+  return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
+}
+
+/** The ops of an event that would announce the state. */
+function opsOf(type: string, properties: BusEvent["properties"]): StateOp[] {
+  const mapped = mapEvent({ id: "state", type, properties })
+  if (mapped.kind !== "ops") return []
+  return mapped.ops.map(({ captureId: _captureId, ...op }) => op)
+}

@@ -1,0 +1,29 @@
+/**
+ * Shares of child sessions (subagents), as an option: each has a share of its own, made because its parent is shared, and
+ * removed with the parent's. A child that somebody shared by itself has nothing to do with that.
+ */
+import type { Stream } from "../index.ts"
+import type { SessionShares } from "./session-shares.ts"
+
+/** Notes, on disk, whose child a share was made for. */
+function sourceOf(stream: Stream): string {
+  return `opencode/parent/${stream.name}`
+}
+
+/** Shares the child at its parent's service; undefined if the parent is not shared. @throws SturdyError as `Outbox.stream` */
+export function shareChild(shares: SessionShares, session_id: string, parent_id: string): Stream | undefined {
+  const parent = shares.current(parent_id)
+  if (!parent) return
+  const { stream, isNew } = shares.share(session_id, parent.status().service)
+  // Cut short here it is a share of its own: it stays until somebody removes it, and is shown in `sturdy status`.
+  if (isNew) shares.outbox.unit(() => {}, { bookmark: { source: sourceOf(stream), place: 1, mark: parent_id } })
+  return stream
+}
+
+/** The shares that were made for children of this session, of their children first. */
+export function childShares(shares: SessionShares, parent_id: string): Stream[] {
+  return shares.all().flatMap(({ session_id, stream }) => {
+    const { mark } = shares.outbox.bookmark(sourceOf(stream)) ?? {}
+    return mark === parent_id ? [...childShares(shares, session_id), stream] : []
+  })
+}

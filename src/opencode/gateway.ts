@@ -1,0 +1,88 @@
+/**
+ * A share service on loopback, for opencode's own share client: it is told to share here (`config.enterprise.url`), so
+ * that share and unshare, from wherever a person asks for them, become intents in the outbox. What that client sends of
+ * its own accord is answered and not looked at: the bus is the source.
+ *
+ * The path begins with a key that other programs of this machine, and web pages, cannot guess.
+ */
+import type { Random } from "../intent/seam.ts"
+import { randomId } from "../intent/ulid.ts"
+import { isOpencodeId, isRecord } from "./event.ts"
+
+/** What opencode stores, and shows: what a share service of its own would answer. */
+export interface ShareInfo {
+  id: string
+  url: string
+  secret: string
+}
+
+/** Whoever shares for one directory of opencode. */
+export interface GatewayHost {
+  /** Rejects if the session cannot be shared now. */
+  create(session_id: string): Promise<ShareInfo>
+  /** The secret as opencode has it. Throws if the wish could not be written down. */
+  removeShare(id: string, secret: string | undefined): void
+  /** A request that failed: opencode tells its caller no more than that. */
+  failed(error: unknown): void
+}
+
+export interface Gateway {
+  /** Base of the URLs that opencode's client asks. The host is looked up for each request. */
+  urlFor(place: string): string
+}
+
+/** @throws what the system throws if no port can be had. */
+export function openGateway(hostAt: (place: string) => GatewayHost | undefined, random: Random): Gateway {
+  const key = randomId(random, 128)
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    // A create may wait for a service that is slow.
+    idleTimeout: 60,
+    fetch: async (request) => {
+      const [, given, place, api, share, id, verb] = new URL(request.url).pathname.split("/")
+      const host = given === key && api === "api" && share === "share" ? hostAt(place ?? "") : undefined
+      if (!host) return new Response(null, { status: 404 })
+      try {
+        return await answer(host, request, id, verb)
+      } catch (error) {
+        host.failed(error)
+        return new Response(null, { status: 503 })
+      }
+    },
+    error: () => new Response(null, { status: 500 }),
+  })
+  server.unref()
+  const origin = `http://127.0.0.1:${server.port}`
+  return { urlFor: (place) => `${origin}/${key}/${place}` }
+}
+
+async function answer(
+  host: GatewayHost,
+  request: Request,
+  id: string | undefined,
+  verb: string | undefined,
+): Promise<Response> {
+  if (request.method === "POST" && verb === "sync") return Response.json({})
+  const body: unknown = await request.json().catch(() => undefined)
+  const { sessionID, secret } = isRecord(body) ? body : {}
+  if (request.method === "POST" && id === undefined)
+    return isOpencodeId(sessionID) ? Response.json(await host.create(sessionID)) : new Response(null, { status: 400 })
+  if (request.method === "DELETE" && id !== undefined && verb === undefined) {
+    host.removeShare(id, typeof secret === "string" ? secret : undefined)
+    return Response.json({})
+  }
+  return new Response(null, { status: 404 })
+}
+
+/**
+ * Bun's fetch, with which opencode asks, goes through HTTP_PROXY to loopback too, unless told not to; it reads this at
+ * each call (measured).
+ */
+export function exceptLoopbackFromProxies(env: Record<string, string | undefined>): void {
+  for (const name of ["NO_PROXY", "no_proxy"]) {
+    const there = (env[name] ?? "").split(",").filter(Boolean)
+    const missing = ["127.0.0.1", "localhost"].filter((host) => !there.includes(host))
+    if (missing.length > 0) env[name] = [...there, ...missing].join(",")
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Text while it is being written: opencode announces a part when it begins and when it ends, and deltas in between. A
+ * checkpoint is the part with the text so far, at a bounded rate, under the part's own key: the next one, or the whole
+ * part, replaces it if it was not sent yet. Off by default: it costs requests, and the end brings everything anyway.
+ */
+import type { Clock } from "../intent/seam.ts"
+import { type BusEvent, isRecord } from "./event.ts"
+
+/** Parts that are followed at the same time: the memory that an endless stream of parts may take. */
+const parts_max = 100
+
+/** Characters of one text that are followed: beyond it the end of the part is waited for. */
+const text_length_max = 256 * 1024
+
+interface Writing {
+  part: Record<string, unknown>
+  text: string
+  told_at: number
+}
+
+export class LiveText {
+  readonly #writing = new Map<string, Writing>()
+
+  constructor(
+    readonly clock: Clock,
+    /** Between two checkpoints of a part, ms. */
+    readonly interval_ms: number,
+  ) {}
+
+  /** A part as opencode announced it: deltas go on from here. */
+  begin(part: Record<string, unknown>): void {
+    const id = String(part.id)
+    this.#writing.delete(id)
+    const isEnded = isRecord(part.time) && part.time.end !== undefined
+    if (isEnded || typeof part.text !== "string") return
+    this.#writing.set(id, { part: structuredClone(part), text: part.text, told_at: this.clock.monotonic() })
+    const oldest = this.#writing.keys().next()
+    if (this.#writing.size > parts_max && !oldest.done) this.#writing.delete(oldest.value)
+  }
+
+  /** The part with its text so far, if it is time to tell. */
+  hear({ properties }: BusEvent): Record<string, unknown> | undefined {
+    const { partID, field, delta } = properties
+    const writing = this.#writing.get(String(partID))
+    if (!writing || field !== "text" || typeof delta !== "string") return
+    writing.text += delta
+    const now = this.clock.monotonic()
+    if (now - writing.told_at < this.interval_ms || writing.text.length > text_length_max) return
+    writing.told_at = now
+    return { ...writing.part, text: writing.text }
+  }
+}

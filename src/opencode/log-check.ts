@@ -1,0 +1,57 @@
+/**
+ * Is everything that opencode committed in the outbox, in its order? Asked of opencode's own event log, from where it was
+ * asked last. Event by event, since ids and log order are opencode's; a "no" is mended by comparing states (catch-up.ts).
+ */
+import type { Outbox, Stream } from "../index.ts"
+import type { EventLog } from "./event-log.ts"
+import { mapEvent } from "./map-event.ts"
+
+/** Events looked at between two turns of the event loop: each costs a lookup by its id. */
+const page_events = 200
+
+/** The place in the log up to which the stream is known to be complete. */
+function bookmarkOf(stream: Stream): string {
+  return `opencode/log/${stream.name}`
+}
+
+/** After a catch-up: everything up to this event, which was there before the states were read, is in the outbox. */
+export function checked(outbox: Outbox, stream: Stream, seq: number): void {
+  outbox.unit(() => {}, { bookmark: { source: bookmarkOf(stream), place: seq + 1 } })
+}
+
+/** True if it is certain that nothing is missing, and nothing newer was overwritten by something older. */
+export async function isComplete(
+  outbox: Outbox,
+  log: EventLog,
+  session_id: string,
+  stream: Stream,
+  turn: () => Promise<void>,
+): Promise<boolean> {
+  const from = outbox.bookmark(bookmarkOf(stream))
+  if (!from) return false
+  let seq = from.place - 1
+  /** The op that stands for the last event of each key. */
+  const last = new Map<string, string | undefined>()
+  for (;;) {
+    const page = log.after(session_id, seq, page_events)
+    if (!page) return false
+    if (page.length === 0) break
+    for (const { event } of page) {
+      const mapped = mapEvent(event)
+      if (mapped.kind !== "ops") continue
+      for (const { key, captureId, endsKeys } of mapped.ops) {
+        const captured = stream.captured(captureId)
+        if (!captured) return false
+        last.set(key, captured.op_id)
+        if (endsKeys) for (const below of last.keys()) if (below.startsWith(endsKeys)) last.delete(below)
+      }
+    }
+    seq = page.at(-1)!.seq
+    await turn()
+  }
+  if (seq === from.place - 1) return true
+  const items = stream.items()
+  for (const [key, op_id] of last) if (op_id !== undefined && items.get(key) !== op_id) return false
+  checked(outbox, stream, seq)
+  return true
+}

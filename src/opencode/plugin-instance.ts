@@ -1,0 +1,177 @@
+/** The plugin in one directory of opencode: its sessions, its client, the service that its shares go to. */
+import { SturdyError } from "../intent/error.ts"
+import type { Outbox, Stream } from "../index.ts"
+import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
+import { ClientSource, type OpencodeClient } from "./client.ts"
+import { type BusEvent, isRecord } from "./event.ts"
+import type { GatewayHost, ShareInfo } from "./gateway.ts"
+import { endpointOf, type PluginOptions } from "./plugin-options.ts"
+import type { PluginProcess } from "./plugin-process.ts"
+import type { Redact } from "./redact.ts"
+import { shareInfo, whenKnown } from "./share-info.ts"
+import { ShareSync } from "./share-sync.ts"
+
+/** Where opencode's own client shares unless it is told otherwise. */
+const default_service = "https://opncd.ai"
+
+/** Blocks that no waiting ends: whoever shares again wants another share. */
+const final: ReadonlySet<string> = new Set(["share_removed", "revoked", "expired"])
+
+/** How long opencode's caller waits where only the service can say the URL; and where it can be foreseen, ms. */
+const url_wait_ms = { made_there: 10_000, foreseen: 1_000 }
+
+/** A day: a URL that was foreseen wrongly is put right when the service answers within it, ms. */
+const correction_ms = 24 * 3_600_000
+
+export interface PluginInstanceParts {
+  directory: string
+  client: OpencodeClient
+  options: PluginOptions
+  redact: Redact | undefined
+}
+
+export class PluginInstance implements GatewayHost {
+  readonly client: OpencodeClient
+  #sync: ShareSync | undefined
+  /** Endpoint that opencode's own client would use; known when opencode has read its configuration. */
+  #configured: string | undefined
+
+  constructor(
+    readonly host: PluginProcess,
+    readonly parts: PluginInstanceParts,
+  ) {
+    this.client = parts.client
+  }
+
+  /** @throws SturdyError as `openOutbox`, as long as the outbox cannot be opened. */
+  get sync(): ShareSync {
+    const { host, parts } = this
+    return (this.#sync ??= new ShareSync({
+      outbox: host.outbox,
+      clock: host.seams.clock,
+      notices: host.notices,
+      source: new ClientSource(parts.client),
+      log: () => host.log,
+      directory: parts.directory,
+      redact: parts.redact,
+      children: parts.options.children,
+      liveTextMs: parts.options.liveTextMs,
+    }))
+  }
+
+  /** `url`: `enterprise.url` of opencode's configuration, if there is one. @throws SturdyError if it is no URL */
+  configure(url: unknown): void {
+    this.#configured = endpointOf(url ?? default_service)
+    for (const named of [this.parts.options.service, url === undefined ? undefined : this.#configured])
+      if (named !== undefined) this.host.name(named)
+  }
+
+  /** Begins with what happened while this plugin was not there. */
+  start(): void {
+    try {
+      this.#adoptAll()
+      for (const { session_id } of this.sync.shares.all()) void this.sync.lookAfter(session_id)
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  hear(event: BusEvent): void {
+    this.sync.hear(event)
+    const { info } = event.properties
+    if (event.type !== "session.updated" || !isRecord(info) || !isRecord(info.share)) return
+    if (!this.sync.shares.current(String(info.id))) this.#adoptAll()
+  }
+
+  async create(session_id: string): Promise<ShareInfo> {
+    const { outbox, seams } = this.host
+    const { stream, isNew } = this.#share(session_id)
+    if (isNew) void this.sync.compare(session_id)
+    const isForeseen = this.#takesIds(stream)
+    if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
+    const wait_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
+    const isKnown = await whenKnown(outbox, stream, wait_ms, seams.clock)
+    if (isKnown || isForeseen) return this.#told(session_id, stream)
+    // Who asked is told that it failed: it must not be made later, behind his back.
+    if (isNew) stream.remove()
+    throw new SturdyError(
+      "flusher_stopped",
+      `session ${session_id} is not shared: its service makes the URL itself, and does not answer`,
+      "Share again when it does.",
+    )
+  }
+
+  removeShare(id: string, secret: string | undefined): void {
+    // Before the first look at what opencode knows, the share may be one that was made before this plugin came.
+    this.#adoptAll()
+    const { shares } = this.sync
+    const found = shares.all().find(({ stream }) => shareInfo(shares.outbox, stream).id === id)
+    if (found) return this.sync.remove(found.session_id)
+    if (secret !== undefined && this.#configured !== undefined && !isRemoved(shares.outbox, id))
+      adoptToRemove(shares.outbox, { id, secret }, this.#configured)
+  }
+
+  failed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.host.notices.once(`failed ${message}`, { level: "error", message })
+  }
+
+  get #service(): string {
+    const service = this.parts.options.service ?? this.#configured
+    if (service !== undefined) return service
+    throw new SturdyError("invalid_argument", "no share service is known yet", "Share again in a moment.")
+  }
+
+  #share(session_id: string): { stream: Stream; isNew: boolean } {
+    const { shares } = this.sync
+    const current = shares.current(session_id)
+    if (current && final.has(current.status().block?.reason ?? "")) this.sync.remove(session_id)
+    return shares.share(session_id, this.#service)
+  }
+
+  /** Does the service take ids that were made here, so that it needs not be asked for the URL? */
+  #takesIds(stream: Stream): boolean {
+    const { protocol } = stream.status()
+    if (protocol !== undefined) return protocol !== "rest"
+    // Nothing was ever heard of it: whoever names a service to this plugin means one of Sturdy's.
+    const { service, transport } = this.parts.options
+    return transport === "auto" ? service !== undefined : transport !== "rest"
+  }
+
+  /** What opencode is told now; if the service says another URL later, opencode asks again, and shows that one. */
+  #told(session_id: string, stream: Stream): ShareInfo {
+    const { outbox, seams } = this.host
+    const info = shareInfo(outbox, stream)
+    if (stream.status().url === undefined)
+      void whenKnown(outbox, stream, correction_ms, seams.clock).then(async (isKnown) => {
+        if (isKnown && shareInfo(outbox, stream).url !== info.url)
+          await this.client.session?.share?.({ path: { id: session_id } }).catch(() => {})
+      })
+    return info
+  }
+
+  /** Takes over the shares of this directory that opencode knows and the outbox does not. */
+  #adoptAll(): void {
+    const { log } = this.host
+    const { shares } = this.sync
+    for (const share of log?.shares() ?? []) {
+      if (log!.directoryOf(share.session_id) !== this.parts.directory || isOurs(shares, share)) continue
+      const service = serviceOf(share.url, [this.parts.options.service, this.#configured])
+      if (service === undefined) {
+        this.host.notices.once(`foreign ${share.session_id}`, {
+          level: "warn",
+          message: `session ${share.session_id} is shared at a service that Sturdy does not know; opencode goes on syncing it`,
+        })
+        continue
+      }
+      // The session may have a share of the outbox's own: then that one is the session's.
+      adopt(shares, share, service)
+      if (isOurs(shares, share)) void this.sync.compare(share.session_id)
+    }
+  }
+}
+
+/** Is it, or was it, a share of this outbox, whose removal is written down? */
+function isRemoved(outbox: Outbox, id: string): boolean {
+  return outbox.streams().some((stream) => shareInfo(outbox, stream).id === id)
+}

@@ -1,0 +1,81 @@
+/** What a user may say: the plugin's options in opencode.json, and the environment. All of it checked before anything is shared. */
+import { SturdyError } from "../intent/error.ts"
+import { isRecord } from "./event.ts"
+
+export type ShareTransport = "rpc" | "http" | "rest" | "auto"
+
+export interface PluginOptions {
+  /** Origin of the share service, or its Cap'n Web endpoint. Undefined: what opencode itself is configured to use. */
+  service: string | undefined
+  /** Path of the outbox file. Undefined: beside opencode's data. */
+  database: string | undefined
+  /** Sessions that a shared session starts (subagents) get shares of their own. */
+  children: boolean
+  /** Path of a module whose default export is a `Redact`. */
+  redact: string | undefined
+  /** Between two checkpoints of a text that is being written, ms. Undefined: none. */
+  liveTextMs: number | undefined
+  transport: ShareTransport
+  /** Sent to the service as `Sturdy-Service-Key`, for those who let only their own in. */
+  serviceKey: string | undefined
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const names = ["service", "database", "children", "redact", "liveTextMs"]
+
+/** Below it a text would be sent more often than anyone reads; ms. */
+const live_text_ms_min = 100
+
+/** @throws SturdyError `invalid_argument`, naming the option; never a value, which may be a secret. */
+export function pluginOptions(given: unknown, env: Environment): PluginOptions {
+  const options = given ?? {}
+  if (!isRecord(options)) throw wrong("the options are no object")
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw wrong(`there is no option ${JSON.stringify(unknown)}; there are ${names.join(", ")}`)
+  const { service, database, children = false, redact, liveTextMs } = options
+  if (typeof children !== "boolean") throw wrong("children must be true or false")
+  if (liveTextMs !== undefined && !(Number.isFinite(liveTextMs) && (liveTextMs as number) >= live_text_ms_min))
+    throw wrong(`liveTextMs must be a number of milliseconds from ${live_text_ms_min} on`)
+  return {
+    service: service === undefined ? undefined : endpointOf(service),
+    database: textOf("database", database),
+    children,
+    redact: textOf("redact", redact),
+    liveTextMs: liveTextMs as number | undefined,
+    transport: transportOf(env.OPENCODE_SHARE_TRANSPORT),
+    serviceKey: keyOf(env.OPENCODE_SHARE_RPC_KEY),
+  }
+}
+
+/** Cap'n Web endpoint of a service given by its origin, or by that endpoint. @throws SturdyError `invalid_argument` */
+export function endpointOf(service: unknown): string {
+  const url = typeof service === "string" && URL.canParse(service) ? new URL(service) : undefined
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw wrong("service must be an http(s) URL")
+  if (url.username || url.password || url.search || url.hash)
+    throw wrong("service must be a URL without a user, a password, a query or a fragment")
+  const base = url.href.replace(/\/+$/, "")
+  return base.endsWith("/rpc/share") ? base : `${base}/rpc/share`
+}
+
+function textOf(name: string, value: unknown): string | undefined {
+  if (value === undefined || (typeof value === "string" && value !== "")) return value
+  throw wrong(`${name} must be a path`)
+}
+
+function transportOf(value: string | undefined): ShareTransport {
+  if (value === undefined || value === "") return "auto"
+  if (value === "rpc" || value === "http" || value === "rest" || value === "auto") return value
+  throw wrong("OPENCODE_SHARE_TRANSPORT must be rpc, http, rest or auto")
+}
+
+function keyOf(value: string | undefined): string | undefined {
+  if (value === undefined || value === "") return
+  // What HTTP takes as a header's value, and nothing that could begin another one.
+  if (/^[\x21-\x7e]+$/.test(value)) return value
+  throw wrong("OPENCODE_SHARE_RPC_KEY must be printable ASCII without spaces")
+}
+
+function wrong(message: string): SturdyError {
+  return new SturdyError("invalid_argument", `sturdy's options: ${message}`, "See docs/opencode.md, Options.")
+}

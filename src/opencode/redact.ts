@@ -1,0 +1,65 @@
+/**
+ * What of an op leaves this machine: plain JSON, without what no reader of a share should have, as the host's own hook
+ * leaves it, and not larger than an op may be. The same in, the same out: a catch-up compares by content.
+ */
+import { resolve } from "node:path"
+import { SturdyError } from "../intent/error.ts"
+import { isRecord } from "./event.ts"
+import { fitted } from "./fit.ts"
+
+/** An op on its way into the outbox, as the host's hook sees it. */
+export interface SharedOp {
+  session_id: string
+  /** `message.put`, `part.put`, … */
+  method: string
+  value: Record<string, unknown>
+}
+
+/**
+ * Returns what is shared of the value, or undefined: nothing of it. Gets a copy, which it may change. Synchronous, and
+ * the same for the same value. If it throws, nothing of the op is shared.
+ */
+export type Redact = (op: SharedOp) => Record<string, unknown> | undefined
+
+/**
+ * The hook of a module, by its path: absolute, or relative to the folder. Its default export.
+ *
+ * @throws SturdyError `invalid_argument`, and what the module throws.
+ */
+export async function loadRedact(path: string, folder: string): Promise<Redact> {
+  const module: unknown = await import(resolve(folder, path))
+  const redact = (module as { default?: unknown }).default
+  if (typeof redact === "function") return redact as Redact
+  throw new SturdyError(
+    "invalid_argument",
+    `the module of the option redact has no function as its default export: ${path}`,
+    "For example export default ({ value }) => value.",
+  )
+}
+
+/** Methods that only say that something is over, or how a turn stands: nothing in them is private. */
+const bare = new Set(["message.remove", "part.remove", "turn.put"])
+
+/** The op's value as it is recorded; undefined if nothing of it is. Throws what the hook throws. */
+export function shared(op: SharedOp, redact: Redact | undefined): Record<string, unknown> | undefined {
+  // opencode goes on changing its objects, and what it holds may be no plain JSON, e.g. undefined members.
+  const plain = JSON.parse(JSON.stringify(op.value)) as Record<string, unknown>
+  if (bare.has(op.method)) return plain
+  const public_ = op.method === "model.put" ? withPublicModels(plain) : plain
+  const value = redact ? redact({ ...op, value: public_ }) : public_
+  if (value === undefined) return
+  if (!isRecord(value)) throw new TypeError(`redact returned neither an object nor undefined for ${op.method}`)
+  return fitted(redact ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : value)
+}
+
+/** Options and headers of a model hold keys of its provider as the user configured them. */
+function withPublicModels(value: Record<string, unknown>): Record<string, unknown> {
+  const models = Array.isArray(value.models) ? value.models : []
+  return { ...value, models: models.map(publicModel) }
+}
+
+function publicModel(model: unknown): unknown {
+  if (!isRecord(model)) return model
+  const { options: _options, headers: _headers, variants: _variants, ...rest } = model
+  return rest
+}

@@ -1,0 +1,63 @@
+/** Work per session that is done one at a time, again if it is wanted meanwhile, and again later if it fails. */
+import { backoffMs } from "../intent/backoff.ts"
+import type { Clock } from "../intent/seam.ts"
+import { systemRandom } from "../intent/system.ts"
+
+export interface Work {
+  run(session_id: string): Promise<void>
+  failed(error: unknown): void
+}
+
+/** Between two tries of work that fails, ms. */
+const backoff = { min_ms: 1_000, max_ms: 60_000 }
+
+interface Entry {
+  /** Wanted again since it was begun. */
+  again: boolean
+  done: Promise<void>
+}
+
+export class Repeated {
+  readonly #running = new Map<string, Entry>()
+  readonly #failures = new Map<string, number>()
+  /** All sessions take turns: a process that starts with hundreds of shares does not ask for all of them at once. */
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(
+    readonly clock: Clock,
+    readonly work: Work,
+  ) {}
+
+  /** Resolves when a run that began after this call has ended, well or not. Never rejects. */
+  want(session_id: string): Promise<void> {
+    const running = this.#running.get(session_id)
+    if (running) {
+      running.again = true
+      return running.done
+    }
+    const entry: Entry = { again: false, done: Promise.resolve() }
+    entry.done = this.#queue = this.#queue.then(() => this.#runAll(session_id, entry))
+    this.#running.set(session_id, entry)
+    return entry.done
+  }
+
+  async #runAll(session_id: string, entry: Entry): Promise<void> {
+    do {
+      entry.again = false
+      await this.#run(session_id)
+    } while (entry.again)
+    this.#running.delete(session_id)
+  }
+
+  async #run(session_id: string): Promise<void> {
+    try {
+      await this.work.run(session_id)
+      this.#failures.delete(session_id)
+    } catch (error) {
+      this.work.failed(error)
+      const failures = (this.#failures.get(session_id) ?? 0) + 1
+      this.#failures.set(session_id, failures)
+      this.clock.timer(backoffMs(failures, backoff, systemRandom), () => void this.want(session_id), false)
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The plugin of opencode 1.18: `"plugin": ["sturdy"]` in opencode.json. opencode finds it by `exports["./server"]`, and
+ * takes this form of module, with a default export and no other. The guide: docs/opencode.md.
+ */
+import { systemSeams } from "../intent/system.ts"
+import type { OpencodeClient } from "./client.ts"
+import { type BusEvent, isRecord } from "./event.ts"
+import { tellOpencode } from "./notice.ts"
+import { PluginInstance } from "./plugin-instance.ts"
+import { pluginOptions } from "./plugin-options.ts"
+import { PluginProcess } from "./plugin-process.ts"
+import { loadRedact } from "./redact.ts"
+
+interface PluginInput {
+  client: OpencodeClient
+  directory: string
+}
+
+interface Hooks {
+  config?(config: Record<string, unknown>): Promise<void>
+  event?(input: { event: BusEvent }): Promise<void>
+  dispose?(): Promise<void>
+}
+
+/** A port that is reserved and not used (RFC 863's discard service is at 9): connections are refused. */
+const nowhere = "http://127.0.0.1:9"
+
+/**
+ * Of the flush when opencode ends, ms. `opencode run` waits for as long as it takes, its TUI for 5 s, and `serve` does
+ * not ask (measured). What is left is sent by the next process.
+ */
+const dispose_ms = 1_500
+
+async function server(input: PluginInput, given?: unknown): Promise<Hooks> {
+  try {
+    const options = pluginOptions(given, process.env)
+    const redact = options.redact === undefined ? undefined : await loadRedact(options.redact, input.directory)
+    return sharing(input, new PluginInstance(PluginProcess.of(options, systemSeams), { ...input, options, redact }))
+  } catch (error) {
+    return { config: async (config) => shareNothing(config, input.client, error) }
+  }
+}
+
+function sharing({ directory }: PluginInput, instance: PluginInstance): Hooks {
+  const { host } = instance
+  host.add(directory, instance)
+  return {
+    async config(config) {
+      try {
+        const enterprise = isRecord(config.enterprise) ? config.enterprise : {}
+        const gateway = host.gatewayUrl(directory)
+        if (enterprise.url !== gateway) instance.configure(enterprise.url)
+        config.enterprise = { ...enterprise, url: gateway }
+      } catch (error) {
+        shareNothing(config, instance.client, error)
+      }
+      host.seams.clock.soon(() => instance.start())
+    },
+    // Not awaited by opencode; what it throws before its first await would break the user's turn.
+    async event({ event }) {
+      try {
+        instance.hear(event)
+      } catch (error) {
+        instance.failed(error)
+      }
+    },
+    async dispose() {
+      await host.flush(dispose_ms)
+    },
+  }
+}
+
+/**
+ * What was asked for cannot be done: nothing is shared, rather than by the built-in client and without what the user
+ * wanted, e.g. unredacted. Sessions that are shared already would go on: so that client is sent to where nobody listens.
+ */
+function shareNothing(config: Record<string, unknown>, client: OpencodeClient, error: unknown): void {
+  config.share = "disabled"
+  config.enterprise = { ...(isRecord(config.enterprise) && config.enterprise), url: nowhere }
+  const message = `nothing is shared: ${error instanceof Error ? error.message : String(error)}`
+  systemSeams.clock.soon(() => tellOpencode(client, { level: "error", message }))
+}
+
+export default { id: "sturdy", server }

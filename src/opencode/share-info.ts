@@ -1,0 +1,45 @@
+/** What opencode is told of a share: id, secret and URL, as its own client would get them from a service. */
+import type { Clock } from "../intent/seam.ts"
+import type { Outbox, Stream } from "../index.ts"
+import type { ShareInfo } from "./gateway.ts"
+
+/** As the service has said it, or will: a service that takes ids made here puts them at the end of its URL. */
+export function shareInfo(outbox: Outbox, stream: Stream): ShareInfo {
+  const { service, share_id, secret, remote } = stream.ref()
+  const url = stream.status().url ?? urlLikeOthers(outbox, service, share_id) ?? `${baseOf(service)}/share/${share_id}`
+  return { id: remote?.id ?? share_id, secret: remote?.secret ?? secret, url }
+}
+
+/** The public name of a service may be another than its endpoint's: an earlier share there shows it. */
+function urlLikeOthers(outbox: Outbox, service: string, share_id: string): string | undefined {
+  for (const other of outbox.streams()) {
+    const known = other.status()
+    if (known.service === service && known.url?.endsWith(`/${known.share_id}`))
+      return `${known.url.slice(0, -known.share_id.length)}${share_id}`
+  }
+  return
+}
+
+/** The service's origin, and the path below it at which its routes lie. */
+export function baseOf(service: string): string {
+  return service.replace(/\/rpc\/share$/, "")
+}
+
+/** True once the service has said the URL; false if it does not within the time, or a block stands in the way. */
+export async function whenKnown(outbox: Outbox, stream: Stream, limit_ms: number, clock: Clock): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const look = () => {
+    const { url, block, removed } = stream.status()
+    if (url !== undefined) resolve(true)
+    else if (block || removed) resolve(false)
+  }
+  const unlisten = outbox.onAny((event) => "stream" in event && event.stream === stream.name && look())
+  const timer = clock.timer(limit_ms, () => resolve(false), false)
+  try {
+    look()
+    return await promise
+  } finally {
+    unlisten()
+    timer.cancel()
+  }
+}
