@@ -42,7 +42,7 @@ export function comparison(played: readonly Played[], baseline: readonly Pick<Pl
 export function storeBaseline(played: readonly Played[]): void {
   // Times are of one machine, and the examples hold ids that are new in every run.
   const kept = played.map(({ name, what, figures }) => ({ name, what, figures: { ...figures, examples: [] } }))
-  writeFileSync(baseline_file, `[\n${kept.map((trial) => `  ${JSON.stringify(trial)}`).join(",\n")}\n]\n`)
+  writeFileSync(baseline_file, `${JSON.stringify(kept, null, 2)}\n`)
 }
 
 export function readBaseline(): Pick<Played, "name" | "what" | "figures">[] {
@@ -68,6 +68,5 @@ export function table(head: string[], rows: string[][]): string {
 
 /** After the end of the fault, or where there was none, after the last step. */
 function completeAfter({ caught_up_ms, complete_ms }: Played): string {
-  const ms = caught_up_ms ?? complete_ms
-  return ms === undefined ? "never" : `${(ms / 1000).toFixed(1)} s`
+  return complete_ms === undefined ? "never" : `${((caught_up_ms ?? complete_ms) / 1000).toFixed(1)} s`
 }
