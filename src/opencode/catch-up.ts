@@ -33,15 +33,23 @@ export interface CatchUpParts {
 /** An op that follows from a state, not from an event. */
 export type StateOp = Omit<MappedOp, "captureId">
 
-/** Records what differs. `known`: `stream.items()` from before the state was read. */
-export async function catchUp(parts: CatchUpParts, known: ReadonlyMap<string, string>, state: SessionState) {
+/**
+ * Records what differs. `known`: `stream.items()` from before the state was read. True if somebody else recorded something
+ * of a message meanwhile: then what lies below it was left alone, and it is to be looked at again.
+ */
+export async function catchUp(
+  parts: CatchUpParts,
+  known: ReadonlyMap<string, string>,
+  state: SessionState,
+): Promise<boolean> {
   const { session_id } = parts
-  const record = (op: StateOp, isOver: () => boolean = () => false) => recordIfUntouched(parts, known, op, isOver)
+  let touched = false
+  const record = (op: StateOp) => recordIfUntouched(parts, known, op)
   for (const op of opsOf("session.updated", { sessionID: session_id, info: state.info })) record(op)
   const present = new Set<string>()
   for (const message of state.messages) {
     await parts.turn()
-    recordMessage(parts, known, message, present)
+    if (!recordMessage(parts, known, message, present)) touched = true
   }
   for (const key of known.keys()) {
     if (present.has(key)) continue
@@ -51,30 +59,33 @@ export async function catchUp(parts: CatchUpParts, known: ReadonlyMap<string, st
   // Not part of opencode's state unless somebody asked for it: empty says nothing.
   if (state.diff?.length)
     for (const op of opsOf("session.diff", { sessionID: session_id, diff: state.diff })) record(op)
+  return touched
 }
 
-/** A message and its parts, without a turn of the event loop in between. */
+/** A message and its parts, without a turn of the event loop in between. False if somebody else has it in hand. */
 function recordMessage(
   parts: CatchUpParts,
   known: ReadonlyMap<string, string>,
   { info, parts: messageParts }: SessionMessage,
   present: Set<string>,
-): void {
+): boolean {
   const { session_id } = parts
   const [put, turn] = opsOf("message.updated", { sessionID: session_id, info })
-  if (!put) return
+  if (!put) return true
   present.add(put.key)
+  for (const part of messageParts) for (const { key } of partOps(session_id, part)) present.add(key)
   const { touched, op_id } = recordIfUntouched(parts, known, put)
-  // Somebody else has it in hand, and maybe removed it: nothing below it is ours to say.
-  if (touched) return
+  // It may be removed: nothing below it is ours to say.
+  if (touched) return false
   const isOver = (latest: (key: string) => string | undefined) => latest(put.key) !== op_id
-  for (const part of messageParts) {
-    const [op] = opsOf("message.part.updated", { sessionID: session_id, part })
-    if (!op) continue
-    present.add(op.key)
-    recordIfUntouched(parts, known, op, isOver)
-  }
+  for (const part of messageParts)
+    for (const op of partOps(session_id, part)) recordIfUntouched(parts, known, op, isOver)
   if (turn) recordIfUntouched(parts, known, settledTurn(parts, turn, String(info.id)), isOver)
+  return true
+}
+
+function partOps(session_id: string, part: Record<string, unknown>): StateOp[] {
+  return opsOf("message.part.updated", { sessionID: session_id, part })
 }
 
 /** A turn that nobody will end is interrupted; the message stays as opencode has it. */

@@ -18,7 +18,7 @@ import { type Redact, shared } from "./redact.ts"
 import { Repeated } from "./repeated.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
-import { isOwned, ownTurn } from "./turn-owner.ts"
+import { isOrphaned, isOwned, turnNote } from "./turn-owner.ts"
 import { Turns } from "./turns.ts"
 
 export interface ShareSyncOptions {
@@ -56,7 +56,7 @@ export class ShareSync {
       run: (session_id) => this.#catchUp(session_id),
       failed: (error) => {
         // opencode goes down, or is not up yet: it is asked again.
-        if (error instanceof SourceSilent) return
+        if (error instanceof SourceSilent || isClosed(error)) return
         notices.once(`catch-up ${codeOf(error)}`, { level: "error", message: `a catch-up failed: ${textOf(error)}` })
       },
     })
@@ -72,8 +72,7 @@ export class ShareSync {
     try {
       this.#hear(event, session_id)
     } catch (error) {
-      // Its share was removed meanwhile: nothing of it is shared any more.
-      if (error instanceof SturdyError && error.code === "stream_closed") return
+      if (isClosed(error)) return
       this.#options.notices.once(`record ${codeOf(error)}`, {
         level: "error",
         message: `an event was not recorded (${textOf(error)}); it is caught up later`,
@@ -113,8 +112,8 @@ export class ShareSync {
     if (mapped.kind === "removed") return this.remove(session_id)
     if (mapped.kind !== "ops" || mapped.ops.length === 0) return
     const ops = mapped.ops.map((op) => this.prepare(session_id, op))
-    const turn = mapped.ops.find((op) => op.method === "turn.put" && op.args[0].state === "streaming")
-    const bookmark = turn && ownTurn(outbox, session_id, String(turn.args[0].message_id))
+    const turn = mapped.ops.find((op) => op.method === "turn.put")?.args[0]
+    const bookmark = turn && turnNote(outbox, session_id, String(turn.message_id), turn.state === "streaming")
     this.shares.record(stream, ops, bookmark)
     const { part, info } = event.properties
     if (isRecord(part)) this.#liveText?.begin(part)
@@ -161,7 +160,8 @@ export class ShareSync {
     const isOwed = this.#owed.has(session_id)
     const log = this.#options.log()
     if (log && directory !== undefined && (log.directoryOf(session_id) ?? directory) !== directory) return
-    if (log && !isOwed && (await isComplete(outbox, log, session_id, stream, turn))) return
+    const isSuspect = isOwed || isOrphaned(outbox, session_id)
+    if (log && !isSuspect && (await isComplete(outbox, log, session_id, stream, turn))) return
     const seq = log?.lastSeq(session_id)
     const known = stream.items()
     const info = await source.info(session_id)
@@ -173,15 +173,21 @@ export class ShareSync {
     const prepare = (op: StateOp) => this.prepare(session_id, op)
     const owned = (message_id: string) => isOwned(outbox, session_id, message_id)
     const parts = { outbox, stream, session_id, prepare, isOwned: owned, turn }
-    await catchUp(parts, known, { info, messages, diff })
+    const touched = await catchUp(parts, known, { info, messages, diff })
     const { ops, told } = await this.#models.puts(stream, messages, isOwed, source)
     for (const op of ops) stream.record(prepare(op))
     told()
     if (children) await this.#shareChildren(session_id)
+    // What changed while it was looked at is looked at again: its events tell of what changed, not of what lies beside.
+    if (touched) return void clock.timer(touched_ms, () => void this.compare(session_id), false)
     this.#owed.delete(session_id)
     if (seq !== undefined) checked(outbox, stream, seq)
+    if (isOrphaned(outbox, session_id)) outbox.unit(() => {}, { bookmark: turnNote(outbox, session_id, "", false) })
   }
 }
+
+/** Until a session that changed while it was compared is compared again, ms: a turn that streams goes on for longer. */
+const touched_ms = 500
 
 /** The session that an event is about, if it is of a kind that is heard: most events of a bus are not. */
 function sessionIdOf(event: BusEvent): string | undefined {
@@ -202,6 +208,11 @@ const heard: ReadonlySet<string> = new Set([
   "message.part.removed",
   "message.part.delta",
 ])
+
+/** Its share was removed meanwhile: nothing of it is shared any more. */
+function isClosed(error: unknown): boolean {
+  return error instanceof SturdyError && error.code === "stream_closed"
+}
 
 function codeOf(error: unknown): string {
   return error instanceof SturdyError ? error.code : error instanceof Error ? error.name : typeof error
