@@ -5,7 +5,11 @@
 
 export interface TransportRequest {
   url: string
+  /** @default "POST" */
+  method?: "GET" | "POST" | "DELETE"
+  /** With a content-type, unless the body is of the transport's own default, text/plain. */
   headers: Record<string, string>
+  /** Empty: none is sent with GET. */
   body: string
   /** From the call to the last byte received, connecting included. */
   deadline_ms: number
