@@ -1,7 +1,7 @@
 /**
  * The contract as plain HTTP/JSON: one call per request, for clients without Cap'n Web. The same functions decide as for
  * /rpc/share, so both may be used on one share in turn. The secret is in `Authorization: Bearer`; `Sturdy-Epoch` is the
- * epoch of the grant that the client goes by.
+ * epoch of the grant that the client goes by. On the same paths, with the secret in the body: what opencode 1.18 speaks.
  */
 import { post_bytes_max, post_overhead_bytes } from "../intent/limit.ts"
 import type { ShareErrorCode } from "../wire/contract.ts"
@@ -13,6 +13,7 @@ import { boundBy, redeemShare } from "./grant.ts"
 import { busy_retry_ms } from "./limit.ts"
 import { createShare, removeShareBy } from "./share.ts"
 import { ShareError } from "./share-error.ts"
+import { syncShare } from "./sync-share.ts"
 
 interface Route {
   path: RegExp
@@ -26,6 +27,7 @@ const routes: readonly Route[] = [
   { path: /^\/api\/share\/([^/]+)$/, verb: "DELETE", answer: remove },
   { path: /^\/api\/share\/([^/]+)\/grant$/, verb: "GET", answer: grant },
   { path: /^\/api\/share\/([^/]+)\/ops$/, verb: "POST", answer: append },
+  { path: /^\/api\/share\/([^/]+)\/sync$/, verb: "POST", answer: sync },
 ]
 
 /** Of errors; appendOps answers its refusals with 200. */
@@ -89,9 +91,30 @@ async function append(exchange: Exchange, share_id: string): Promise<Response> {
   return Response.json(answer)
 }
 
-async function remove({ core, request }: Exchange, share_id: string): Promise<Response> {
+/** Legacy. */
+async function sync(exchange: Exchange, share_id: string): Promise<Response> {
+  const body = await jsonBody(exchange, post_bytes_max)
+  if (body instanceof Response) return body
+  const { secret, data } = fieldsOf(body.value)
+  answering(exchange.core, () => syncShare(exchange.core, { share_id, secret, data }))
+  return Response.json({})
+}
+
+async function remove(exchange: Exchange, share_id: string): Promise<Response> {
+  const { core, request } = exchange
   const epoch = epochOf(request)
-  return Response.json(answering(core, () => removeShareBy(core, { share_id, secret: bearer(request) }, epoch)))
+  const secret = request.headers.has("authorization") ? bearer(request) : await secretInBody(exchange)
+  if (typeof secret !== "string") return secret
+  return Response.json(answering(core, () => removeShareBy(core, { share_id, secret }, epoch)))
+}
+
+/** Legacy: `{secret}`. */
+async function secretInBody(exchange: Exchange): Promise<string | Response> {
+  const text = await bodyText(exchange, post_overhead_bytes)
+  if (typeof text !== "string" || text === "") return text
+  const { secret } = fieldsOf(parsed(text))
+  if (typeof secret !== "string") throw new ShareError("malformed", "malformed: secret")
+  return secret
 }
 
 /** Without one, or with one of another form, a text that is no secret: whoever asks is told no more than for a wrong one. */
@@ -108,9 +131,12 @@ function epochOf(request: Request): number | undefined {
 
 async function jsonBody(exchange: Exchange, bytes_max: number): Promise<{ value: unknown } | Response> {
   const text = await bodyText(exchange, bytes_max)
-  if (typeof text !== "string") return text
+  return typeof text === "string" ? { value: parsed(text) } : text
+}
+
+function parsed(text: string): unknown {
   try {
-    return { value: JSON.parse(text) as unknown }
+    return JSON.parse(text)
   } catch {
     throw new ShareError("malformed", "the body is not JSON")
   }

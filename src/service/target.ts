@@ -14,6 +14,7 @@ import type {
   Refusal,
   SharePage,
   ShareService,
+  SyncData,
   SyncInfo,
 } from "../wire/contract.ts"
 import { answering } from "./answering.ts"
@@ -24,7 +25,7 @@ import { redeemShare } from "./grant.ts"
 import { attenuate, revokeCapability, rotateSecret } from "./lineage.ts"
 import { auditLog, readShare } from "./read-share.ts"
 import { createShare, removeShare } from "./share.ts"
-import { ShareError } from "./share-error.ts"
+import { syncShare } from "./sync-share.ts"
 
 export class ShareServiceTarget extends RpcTarget implements ShareService {
   readonly #core: Core
@@ -48,8 +49,9 @@ export class ShareServiceTarget extends RpcTarget implements ShareService {
     })
   }
 
-  syncShare(): { success: boolean; syncCount: number } {
-    throw new ShareError("unsupported", "this server does not take syncShare yet")
+  syncShare(share_id: string, secret: string, data: SyncData[]): { success: boolean; syncCount: number } {
+    const syncCount = answering(this.#core, () => syncShare(this.#core, { share_id, secret, data }))
+    return { success: true, syncCount }
   }
 }
 
