@@ -1,6 +1,7 @@
 /** One HTTP exchange with JSON both ways, for protocols that send each call by itself; and what a status alone means. */
 import * as limit from "../intent/limit.ts"
 import type { Clock } from "../intent/seam.ts"
+import { type ShareErrorCode, shareErrorCodes } from "./contract.ts"
 import type { Exchange } from "./protocol.ts"
 import { retryAfterMs } from "./retry-after.ts"
 import type { Answer } from "./session.ts"
@@ -14,7 +15,8 @@ export interface JsonCall extends Pick<TransportRequest, "url" | "method" | "hea
 /** The response, whatever its status. @throws TransportFault if none came */
 export async function exchangeJson(call: JsonCall, exchange: Exchange): Promise<TransportResponse> {
   const { transport, signal } = exchange
-  const type: Record<string, string> = call.body === undefined ? {} : { "content-type": "application/json" }
+  const isTyped = Object.keys(call.headers).some((name) => name.toLowerCase() === "content-type")
+  const type: Record<string, string> = call.body === undefined || isTyped ? {} : { "content-type": "application/json" }
   try {
     return await transport({
       ...call,
@@ -39,6 +41,18 @@ export function jsonOf(response: TransportResponse): unknown {
   }
 }
 
+/** What a refusal of the contract says in the body of an error; undefined for any other. */
+export function codedError(response: TransportResponse): { code: ShareErrorCode; message: string } | undefined {
+  if (response.status < 400 || mediaType(response.content_type) !== "application/json") return
+  try {
+    const { error } = JSON.parse(response.body) as { error?: { code?: unknown; message?: unknown } }
+    const code = shareErrorCodes.find((known) => known === error?.code)
+    return code && { code, message: String(error?.message ?? "") }
+  } catch {
+    return
+  }
+}
+
 /** A call's answer by what `ask` returns, or by the fault that it throws. */
 export async function answerOf<T>(ask: () => Promise<Answer<T>>): Promise<Answer<T>> {
   try {
@@ -48,15 +62,16 @@ export async function answerOf<T>(ask: () => Promise<Answer<T>>): Promise<Answer
   }
 }
 
-/** Of a status that is no success: by itself, whatever the body says. */
-export function statusFault({ status, retry_after }: TransportResponse, clock: Clock): TransportFault {
+/** Of a status that is no success. */
+export function statusFault(response: TransportResponse, clock: Clock): TransportFault {
+  const { status, retry_after } = response
   const redirect = status >= 300 && status < 400
   const wait = retryAfterMs(retry_after, clock.now())
   return new TransportFault(
     redirect ? "redirect" : "http_status",
     "unknown",
     redirect ? `HTTP ${status}: the service sends elsewhere, which is not followed` : `HTTP ${status}`,
-    { status, ...(wait !== undefined && { retry_after_ms: wait }) },
+    { status, ...(codedError(response) && { coded: true }), ...(wait !== undefined && { retry_after_ms: wait }) },
   )
 }
 

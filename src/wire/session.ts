@@ -109,7 +109,7 @@ export async function sendPost(
 }
 
 /** The grant without its live part, which dies with this POST. */
-function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
+export function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
   const { share_id, service_id, epoch, scopes, cursor, head_op_id, limits } = grant
   return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
 }

@@ -54,7 +54,8 @@ export class TransportFault extends Error {
     readonly code: TransportFaultCode,
     readonly delivery: Delivery,
     message: string,
-    readonly details: { status?: number; retry_after_ms?: number; cause?: unknown } = {},
+    /** `coded`: the body is an error of the contract, so a share service has answered. */
+    readonly details: { status?: number; coded?: boolean; retry_after_ms?: number; cause?: unknown } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
   }

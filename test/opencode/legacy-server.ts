@@ -109,7 +109,9 @@ export async function openLegacyServer() {
     },
     down: close,
     up: () => listen(port),
-    [Symbol.asyncDispose]: () => (server.listening ? close() : undefined),
+    async [Symbol.asyncDispose]() {
+      if (server.listening) await close()
+    },
   }
 }
 
