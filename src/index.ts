@@ -24,6 +24,7 @@ export type { OutboxEvent, OutboxEventName, OutboxEvents, Outcome } from "./insp
 
 export type * from "./wire/contract.ts"
 export { rpc, type Answer, type Post, type PostAnswer } from "./wire/session.ts"
+export { httpJson } from "./wire/http-json.ts"
 export type { Exchange, Protocol } from "./wire/protocol.ts"
 export { TransportFault, type Transport, type TransportRequest, type TransportResponse } from "./wire/transport.ts"
 export type { Clock, Random, Seams } from "./intent/seam.ts"

@@ -13,8 +13,13 @@ const arrows: Record<string, string[]> = {
   flusher: ["intent", "store", "wire", "inspect/event.ts"],
   inspect: ["intent", "store", "flusher/block.ts"],
   service: ["intent", "wire/contract.ts"],
-  // What an adapter of somebody else's has too.
-  opencode: ["intent", "index.ts", "store/process-identity.ts"],
+  // What an adapter of somebody else's has too, and the seam of a wire protocol of its own.
+  opencode: [
+    "intent",
+    "index.ts",
+    "store/process-identity.ts",
+    ...["contract", "json-exchange", "protocol", "session", "transport"].map((name) => `wire/${name}.ts`),
+  ],
   ".": ["intent", "store", "wire", "flusher", "inspect", "."],
 }
 /** May import anything; nothing but themselves imports them. */

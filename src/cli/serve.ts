@@ -9,7 +9,8 @@ export const serve: Command = {
   usage: "[--port N] [--data FILE] [--host ADDRESS] [--json]",
   help: `
 Serves shares until it is stopped. Prints where it listens; with --json the first line is {"url": …}, the origin
-without a trailing slash. Cap'n Web is at /rpc/share, what a share holds at /api/share/ID/data.
+without a trailing slash. Cap'n Web is at /rpc/share, plain HTTP/JSON under /api/share, what a share holds at
+/api/share/ID/data. What opencode 1.18's own share client sends is taken under /api/share too.
 
   --port N        port to listen on; 0 takes a free one (default 0)
   --data FILE     the service's database, created if it is not there (default ./share.db)

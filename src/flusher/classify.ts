@@ -44,8 +44,8 @@ const passing: ReadonlySet<string> = new Set(["busy", "stale_epoch", "gap", "sha
 /** A call that the service refused with a code: a block if a person must act, else another attempt. */
 export function refusedCall(
   stream: StreamRow,
-  { code, message }: { code: string; message: string },
-  retry_after_ms?: number,
+  { code, message, ...more }: { code: string; message: string; retry_after_ms?: number },
+  retry_after_ms = more.retry_after_ms,
 ): Next {
   if (code === "too_large") return retry(code, message, { blames: "size" })
   if (isServiceBlock(code)) return blocked(code, message)
@@ -82,6 +82,13 @@ export function noAnswer(answer: Exclude<Answer<unknown>, { kind: "value" } | { 
 function isOfAddress(status: number): boolean {
   if (passes.has(status) || blamesContent.has(status)) return false
   return (status > 200 && status < 300) || (status >= 400 && status < 500) || status === 501
+}
+
+/** What was sent beside it is not to blame. */
+export function blameless(next: Next): Next {
+  if (next.go !== "retry") return next
+  const { blames: _, ...fault } = next.fault
+  return { go: "retry", fault }
 }
 
 /** Not what the contract says: whatever was meant, the batch may have been decided. */

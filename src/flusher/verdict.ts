@@ -10,7 +10,7 @@ import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "../wire/co
 import { withoutSecret, type Answer, type Post, type PostAnswer } from "../wire/session.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
-import { blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
+import { blameless, blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
 import { narrowed, serviceFaults } from "./narrow.ts"
 import { afterProbe } from "./probe.ts"
 
@@ -82,7 +82,8 @@ function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: Ou
   if (answer.created?.kind === "value") applyCreated(patch, stream, answer.created.value)
   if (answer.created?.kind === "refused") return only(createRefused(stream, answer.created, post))
   if (answer.grant.kind === "refused") return only(redeemRefused(stream, post, answer.grant, patch))
-  if (answer.grant.kind !== "value") return only(noAnswer(answer.grant))
+  if (answer.grant.kind !== "value")
+    return only(answer.apart ? blameless(noAnswer(answer.grant)) : noAnswer(answer.grant))
   const wrong = grantFault(stream, answer.grant.value)
   if (wrong) return only(wrong)
   applyGrant(patch, answer.grant.value)

@@ -3,7 +3,7 @@ import type { AuditEntry } from "../wire/contract.ts"
 import { message_length_max } from "./limit.ts"
 import type { Sql } from "./sql-port.ts"
 
-type Action = "create" | "append" | "attenuate" | "revoke" | "rotate" | "remove"
+type Action = "create" | "append" | "sync" | "attenuate" | "revoke" | "rotate" | "remove"
 
 export interface AuditNote {
   time: number

@@ -1,4 +1,8 @@
 /** Reads a request's body up to a limit, without trusting what its header says. */
+import { post_bytes_max } from "../intent/limit.ts"
+
+/** Of a body that is too large, so much is read to its end: whoever is still sending may not hear an answer. */
+const drained_bytes_max = 2 * post_bytes_max
 
 export async function readBody(
   request: Request,
@@ -14,9 +18,10 @@ export async function readBody(
   try {
     for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
       bytes += chunk.byteLength
-      if (bytes > bytes_max) return "too_large"
-      parts.push(decoder.decode(chunk, { stream: true }))
+      if (bytes > drained_bytes_max) break
+      if (bytes <= bytes_max) parts.push(decoder.decode(chunk, { stream: true }))
     }
+    if (bytes > bytes_max) return "too_large"
     parts.push(decoder.decode())
   } catch (error) {
     if (error instanceof TypeError) return "not_text"
@@ -25,4 +30,21 @@ export async function readBody(
     throw error
   }
   return { text: parts.join(""), bytes }
+}
+
+/**
+ * Takes what nobody read of a body. Bun 1.4 keeps the connection of an answer that came before its request's end until it
+ * is idle for 10 s, also while the server stops.
+ */
+export async function drain(request: Request): Promise<void> {
+  if (request.bodyUsed || !request.body) return
+  let bytes = 0
+  try {
+    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+      bytes += chunk.byteLength
+      if (bytes > drained_bytes_max) return
+    }
+  } catch {
+    // The client is gone, and the answer with it.
+  }
 }

@@ -7,7 +7,7 @@ import type { WireOp } from "../intent/op.ts"
 import type { Ack, AppendBatch, Refusal } from "../wire/contract.ts"
 import { applyOp } from "./apply.ts"
 import { writeAudit } from "./audit.ts"
-import { type Access, type Bound, check, isDenial } from "./capability.ts"
+import { type Access, type Bound, check, type Denial, isDenial } from "./capability.ts"
 import type { Core } from "./core.ts"
 import { readBatch } from "./envelope.ts"
 import { busy_retry_ms } from "./limit.ts"
@@ -165,7 +165,8 @@ function atomically(core: Core, decide: () => Ack | Refusal): Ack | Refusal {
   }
 }
 
-function denied({ code, message, epoch }: { code: Refusal["refused"]; message: string; epoch?: number }): Refusal {
+/** A denial as appendOps returns it. */
+export function denied({ code, message, epoch }: Denial): Refusal {
   return epoch === undefined ? { refused: code, message } : { refused: code, message, epoch }
 }
 

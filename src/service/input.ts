@@ -12,6 +12,12 @@ export const createInput = z.object({
   session_id: z.string().min(1).max(message_length_max),
 })
 export const redeemInput = z.object({ share_id: z.string(), secret: z.string(), writer_id: z.unknown() })
+/** What an entry holds is looked at by its type. */
+export const syncInput = z.object({
+  share_id: z.string(),
+  secret: z.string(),
+  data: z.array(z.object({ type: z.string(), data: z.unknown().optional() })),
+})
 export const pageInput = z.object({ after: z.int().nonnegative().optional(), limit: z.int().positive().optional() })
 export const attenuateInput = z.object({
   scopes: z.array(z.enum(["read", "append", "admin"])).min(1),

@@ -11,8 +11,19 @@ export interface ItemKey {
   message_id?: string
 }
 
+/** Where items are written, within a transaction; `position`: share-wide, of the last op that it may show. */
+export type ItemPlace = Pick<HandlerContext, "sql" | "share" | "position">
+
+/** Longest id of an item, in UTF-16 code units; opencode's have 30. */
+const id_length_max = 256
+
+/** Control characters: SQLite ends some texts at a NUL. */
+export function isItemId(id: unknown): id is string {
+  return typeof id === "string" && id !== "" && id.length <= id_length_max && !/\p{Cc}/u.test(id)
+}
+
 /** Writes an item, or with `data` null removes it: what stays is the knowledge that an op did it. */
-export function putItem(context: HandlerContext, key: ItemKey, data: string | null): void {
+export function putItem(context: ItemPlace, key: ItemKey, data: string | null): void {
   context.sql.run(
     `INSERT INTO item (share, type, item_id, message_id, position, written_by_op, data) VALUES (?, ?, ?, ?, ?, 1, ?)
      ON CONFLICT (share, type, item_id) DO UPDATE SET
@@ -26,8 +37,24 @@ export function putItem(context: HandlerContext, key: ItemKey, data: string | nu
   )
 }
 
+/** Writes an item of which no op has said anything: what an op wrote or removed stays as it is. */
+export function syncItem({ sql, share, position }: ItemPlace, key: ItemKey, data: string): void {
+  sql.run(
+    `INSERT INTO item (share, type, item_id, message_id, position, written_by_op, data) VALUES (?, ?, ?, ?, ?, 0, ?)
+     ON CONFLICT (share, type, item_id) DO UPDATE SET
+       message_id = excluded.message_id, position = excluded.position, data = excluded.data
+     WHERE written_by_op = 0`,
+    share,
+    key.type,
+    key.id,
+    key.message_id ?? null,
+    position,
+    data,
+  )
+}
+
 /** Its parts and its turn go with it. A part that comes later is kept, and not shown before the message is put again. */
-export function removeMessage(context: HandlerContext, id: string): void {
+export function removeMessage(context: ItemPlace, id: string): void {
   putItem(context, { type: "message", id }, null)
   context.sql.run(
     `UPDATE item SET position = ?, written_by_op = 1, data = NULL WHERE share = ? AND message_id = ? AND type = 'part'`,

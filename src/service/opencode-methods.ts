@@ -1,11 +1,9 @@
 /** Methods of an opencode share. Each takes one object; none requires another to come first. */
 import { type Handler, type HandlerContext, type Methods, Rejection } from "./handler.ts"
-import { type ItemKey, putItem, removeMessage } from "./opencode-items.ts"
+import { isItemId, type ItemKey, putItem, removeMessage } from "./opencode-items.ts"
 
 type Fields = Record<string, unknown>
 
-/** Longest id of an item, in UTF-16 code units; opencode's have 30. */
-const id_length_max = 256
 const turnStates = new Set<unknown>(["streaming", "completed", "failed", "aborted", "interrupted"])
 
 export const opencodeMethods: Methods = {
@@ -58,8 +56,7 @@ function jsonOf(value: object): string {
 
 function idIn(fields: Fields, name: string): string {
   const id = fields[name]
-  // Control characters: SQLite ends some texts at a NUL.
-  if (typeof id !== "string" || !id || id.length > id_length_max || /\p{Cc}/u.test(id)) throw invalid(name)
+  if (!isItemId(id)) throw invalid(name)
   return id
 }
 

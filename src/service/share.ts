@@ -1,16 +1,22 @@
 /** The life of a share: created once, removed for ever. */
 import { randomId } from "../intent/ulid.ts"
-import type { CreateShareInput } from "../wire/contract.ts"
+import type { CreateShareInput, SyncInfo } from "../wire/contract.ts"
 import { writeAudit } from "./audit.ts"
 import { type Bound, check, findSecret, isDenial, permitted } from "./capability.ts"
 import type { Core } from "./core.ts"
+import { boundBy, type Ref } from "./grant.ts"
 import { createInput, parse } from "./input.ts"
 import { allScopes, insertCapability } from "./lineage.ts"
 import { ShareError } from "./share-error.ts"
 import type { Sql } from "./sql-port.ts"
 
-/** Creates a share, or finds that the same was created before. Returns its input, or the input that it made. */
-export function createShare(core: Core, input: unknown): CreateShareInput {
+/**
+ * Creates a share, or finds that the same was created before.
+ *
+ * @param input the object form, or a session_id: then id and secret are made here
+ * @param origin of its url, without a trailing slash
+ */
+export function createShare(core: Core, input: unknown, origin: string): SyncInfo {
   const given =
     typeof input === "string"
       ? { share_id: randomId(core.seams.random, 128), secret: randomId(core.seams.random, 256), session_id: input }
@@ -30,7 +36,7 @@ export function createShare(core: Core, input: unknown): CreateShareInput {
     insertCapability(core, { share, parent: null, depth: 0, scopes: allScopes, secret: wanted.secret, time })
     writeAudit(core.sql, share, { time, capability_id: null, action: "create" })
   })
-  return wanted
+  return { id: wanted.share_id, url: `${origin}/share/${wanted.share_id}`, secret: wanted.secret }
 }
 
 /** @throws ShareError `share_exists`, `share_removed` */
@@ -63,6 +69,15 @@ export function removeShare(core: Core, bound: Bound): { removed: true } {
     writeAudit(core.sql, access.share, { time, capability_id: access.capability_id, action: "remove" })
     return { removed: true }
   })
+}
+
+/** For a secret that comes with the request: a removed share cannot be redeemed, and removing it again is no error. */
+export function removeShareBy(core: Core, ref: Ref, epoch: number | undefined): { removed: true } {
+  const bound = boundBy(core, ref, epoch)
+  if (!isDenial(bound)) return removeShare(core, bound)
+  const known = bound.code === "share_removed" ? findSecret(core.sql, ref.share_id, ref.secret) : undefined
+  if (!known) throw new ShareError(bound.code, bound.message)
+  return removeShare(core, { share: known.share, capability: known.capability, epoch: 0 })
 }
 
 function reachesAdmin(sql: Sql, bound: Bound): boolean {

@@ -148,8 +148,10 @@ export interface Refusal {
   retry_after_ms?: number
 }
 
+export const shareErrorCodes = [...refusalCodes, "share_exists"] as const
+
 /** Own property `code` of the errors that every method but appendOps throws: error names do not cross capnweb. */
-export type ShareErrorCode = RefusalCode | "share_exists"
+export type ShareErrorCode = (typeof shareErrorCodes)[number]
 
 export interface SharePage {
   ops: SharedOp[]

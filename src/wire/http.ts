@@ -1,5 +1,5 @@
 /**
- * The transport over HTTP: one POST, one answer, under one deadline. Redirects are not followed: a 307 would send the
+ * The transport over HTTP: one request, one answer, under one deadline. Redirects are not followed: a 307 would send the
  * secret to another origin. Through a proxy it is Bun's fetch that speaks, else connections of our own.
  */
 import { promisify } from "node:util"
@@ -22,8 +22,8 @@ export function httpTransport(clock: Clock, options: ConnectOptions = {}): Trans
     try {
       if (request.signal.aborted) throw aborted("not_sent")
       const answer = await (isProxied(url)
-        ? fetchAnswer(url, headers, request.body, abort.signal, options)
-        : connections.exchange(url, requestBytes(url, headers, request.body), abort.signal))
+        ? fetchAnswer(url, headers, request, abort.signal, options)
+        : connections.exchange(url, requestBytes(url, headers, request), abort.signal))
       return await responseOf(answer)
     } finally {
       deadline.cancel()
@@ -41,7 +41,8 @@ function urlOf(request: TransportRequest): URL {
 function headersOf(request: TransportRequest): Headers {
   try {
     const headers = new Headers(request.headers)
-    if (!headers.has("content-type")) headers.set("content-type", "text/plain;charset=utf-8")
+    if (request.method === "GET") headers.delete("content-type")
+    else if (!headers.has("content-type")) headers.set("content-type", "text/plain;charset=utf-8")
     // Answers are short; what is not packed shows where it was cut.
     headers.set("accept-encoding", "identity")
     if (!headers.has("user-agent")) headers.set("user-agent", "sturdy")
@@ -55,9 +56,10 @@ function headersOf(request: TransportRequest): Headers {
   }
 }
 
-function requestBytes(url: URL, headers: Headers, text: string): Buffer {
-  const body = Buffer.from(text)
-  const lines = [`POST ${url.pathname}${url.search} HTTP/1.1`, `host: ${url.host}`, `content-length: ${body.length}`]
+function requestBytes(url: URL, headers: Headers, { method = "POST", body: text }: TransportRequest): Buffer {
+  const body = Buffer.from(method === "GET" ? "" : text)
+  const lines = [`${method} ${url.pathname}${url.search} HTTP/1.1`, `host: ${url.host}`]
+  if (method !== "GET") lines.push(`content-length: ${body.length}`)
   headers.forEach((value, name) => lines.push(`${name}: ${value}`))
   return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), body])
 }
@@ -103,12 +105,13 @@ function isProxied(url: URL): boolean {
 async function fetchAnswer(
   url: URL,
   headers: Headers,
-  body: string,
+  { method = "POST", body }: TransportRequest,
   signal: AbortSignal,
   { ca }: ConnectOptions,
 ): Promise<HttpAnswer> {
   try {
-    const init = { method: "POST", headers, body, redirect: "manual", signal } as const
+    const sent = method === "GET" ? {} : { body }
+    const init = { method, headers, ...sent, redirect: "manual", signal } as const
     const response = await fetch(url, ca ? { ...init, tls: { ca } } : init)
     const answer = { status: response.status, headers: response.headers, body: await readBody(response) }
     // Bun 1.3.14 ends the body of an aborted request as if it were whole.

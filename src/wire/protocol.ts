@@ -59,8 +59,8 @@ function isOfService({ created, grant }: PostAnswer): boolean {
 
 function unspokenStatus(answer: Answer<unknown>): number | undefined {
   if (answer.kind !== "fault" || answer.fault.code !== "http_status") return
-  const { status } = answer.fault.details
-  return status !== undefined && unspoken_statuses.has(status) ? status : undefined
+  const { status, coded } = answer.fault.details
+  return status !== undefined && !coded && unspoken_statuses.has(status) ? status : undefined
 }
 
 /** The answer to every call of a POST that brought none. */

@@ -16,8 +16,8 @@ import type {
   ShareService,
   SyncInfo,
 } from "./contract.ts"
+import { faultOf, foreignFault, mediaType, statusFault } from "./json-exchange.ts"
 import type { Protocol } from "./protocol.ts"
-import { retryAfterMs } from "./retry-after.ts"
 import { TransportFault, type Transport, type TransportResponse } from "./transport.ts"
 
 export interface Post {
@@ -38,7 +38,7 @@ export interface Post {
 /** What came back for one call: a value, the server's coded refusal, an uncoded error of the server's, or nothing. */
 export type Answer<T> =
   | { kind: "value"; value: T }
-  | { kind: "refused"; code: string; message: string }
+  | { kind: "refused"; code: string; message: string; retry_after_ms?: number }
   | { kind: "failed"; message: string }
   | { kind: "fault"; fault: TransportFault }
 
@@ -47,6 +47,8 @@ export interface PostAnswer {
   grant: Answer<GrantFacts>
   appended: Answer<Ack | Refusal>[]
   removed: Answer<{ removed: true }> | undefined
+  /** Each call had an exchange of its own: what one of them failed at says nothing of the others. */
+  apart?: true
   /** Name of the protocol, if the service itself answered. */
   spoken?: string
 }
@@ -96,11 +98,7 @@ export async function sendPost(
       ),
     )
   } catch (error) {
-    batch.fail(
-      error instanceof TransportFault
-        ? error
-        : new TransportFault("connection_lost", "unknown", "the transport failed", { cause: error }),
-    )
+    batch.fail(faultOf(error))
   }
   return {
     created: await created,
@@ -111,7 +109,7 @@ export async function sendPost(
 }
 
 /** The grant without its live part, which dies with this POST. */
-function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
+export function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
   const { share_id, service_id, epoch, scopes, cursor, head_op_id, limits } = grant
   return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
 }
@@ -120,26 +118,10 @@ function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
 const rpc_types = new Set(["", "text/plain", "application/json", "application/octet-stream"])
 
 function accepted(response: TransportResponse, clock: Clock): TransportResponse {
-  const { status, retry_after, content_type } = response
-  const type = mediaType(content_type)
-  if (status === 200 && rpc_types.has(type)) return response
-  if (status === 200)
-    throw new TransportFault("not_rpc", "unknown", `the answer is of type ${type.slice(0, 40)}, not of Cap'n Web`, {
-      status,
-    })
-  const redirect = status >= 300 && status < 400
-  const wait = retryAfterMs(retry_after, clock.now())
-  throw new TransportFault(
-    redirect ? "redirect" : "http_status",
-    "unknown",
-    redirect ? `HTTP ${status}: the service sends elsewhere, which is not followed` : `HTTP ${status}`,
-    { status, ...(wait !== undefined && { retry_after_ms: wait }) },
-  )
-}
-
-/** Without its parameters. */
-function mediaType(content_type: string | null): string {
-  return (content_type ?? "").split(";")[0]!.trim().toLowerCase()
+  if (response.status !== 200) throw statusFault(response, clock)
+  const type = mediaType(response.content_type)
+  if (rpc_types.has(type)) return response
+  throw foreignFault(`the answer is of type ${type.slice(0, 40)}, not of Cap'n Web`)
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */

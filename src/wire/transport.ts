@@ -5,7 +5,11 @@
 
 export interface TransportRequest {
   url: string
+  /** @default "POST" */
+  method?: "GET" | "POST" | "DELETE"
+  /** With a content-type, unless the body is of the transport's own default, text/plain. */
   headers: Record<string, string>
+  /** Empty: none is sent with GET. */
   body: string
   /** From the call to the last byte received, connecting included. */
   deadline_ms: number
@@ -50,7 +54,8 @@ export class TransportFault extends Error {
     readonly code: TransportFaultCode,
     readonly delivery: Delivery,
     message: string,
-    readonly details: { status?: number; retry_after_ms?: number; cause?: unknown } = {},
+    /** `coded`: the body is an error of the contract, so a share service has answered. */
+    readonly details: { status?: number; coded?: boolean; retry_after_ms?: number; cause?: unknown } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
   }

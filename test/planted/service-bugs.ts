@@ -146,4 +146,17 @@ export const serviceBugs: readonly PlantedBug[] = [
     wrong: "an Ack may be lost in a power cut of the server",
     caughtBy: byTest("service/sql-port", "what was committed survives a power loss: an Ack is a promise for ever"),
   },
+  {
+    patch: "epoch-header-ignored",
+    wrong: "over plain HTTP/JSON a batch is decided at any epoch",
+    caughtBy: byTest(
+      "service/rest",
+      "Sturdy-Epoch of another epoch is refused stale_epoch with the epoch of now; without it the epoch of now counts",
+    ),
+  },
+  {
+    patch: "sync-overwrites-what-an-op-wrote",
+    wrong: "a legacy sync, which has no order, overwrites and revives what ops wrote and removed",
+    caughtBy: byTest("service/legacy", "what ops wrote or removed a later sync leaves as it is, the rest it takes"),
+  },
 ]

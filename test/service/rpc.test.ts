@@ -134,7 +134,7 @@ test("errors keep their code across the wire, and no stack of the server", async
   )
   expect(error).toMatchObject({ code: "share_unknown" })
   expect(JSON.stringify(error)).not.toContain(it.ref.secret)
-  expect(await failureOf(it.session().syncShare("x", "y", []))).toEqual(["unsupported", expect.any(String)])
+  expect(await failureOf(it.session().syncShare("x", "y", []))).toEqual(["share_unknown", expect.any(String)])
   const raw = await (await it.post('["push",["pipeline",0,["redeemShare"],[{}]]]\n["pull",1]')).text()
   expect(raw).not.toContain("at ")
 })

@@ -1,6 +1,7 @@
 /** What a stranger gives to the suites: told at once what is wrong with it, and what is not checked for want of it. */
 import { newHttpBatchRpcResponse } from "capnweb"
 import { describe, expect, test } from "bun:test"
+import { createShareService } from "../../src/service/bun.ts"
 import { openCore } from "../../src/service/core.ts"
 import { openShareServiceFile } from "../../src/service/sql-bun.ts"
 import { ShareServiceTarget } from "../../src/service/target.ts"
@@ -191,6 +192,48 @@ async function failureOf<Subject extends ServiceSubject>(subject: Subject, named
   )
 }
 
+describe("a service in plain HTTP/JSON", () => {
+  const service = "http://127.0.0.1:1/base/"
+  const over = (fetch: NonNullable<ServicePlace["fetch"]>) =>
+    failureOf({ ...least, make: () => ({ service, fetch }), protocol: "http" }, "rule 3: a batch")
+
+  /** Our own, with what a gateway before it makes of the requests for ops. */
+  function behind(gateway: (request: Request, answer: (request: Request) => Promise<Response>) => Promise<Response>) {
+    const sql = openShareServiceFile(":memory:")
+    sql.run(table)
+    const own = createShareService({ sql, methods })
+    const answer = (request: Request) => own.fetch(new Request(request.url.replace("/base/", "/"), request))
+    return over((request) => (request.url.endsWith("/ops") ? gateway(request, answer) : answer(request)))
+  }
+
+  test("is asked below the path of its URL, and passes", async () => {
+    expect(await behind((request, answer) => answer(request))).toBe("it passed")
+  })
+
+  test("that sees each batch twice fails", async () => {
+    const twice = await behind(async (request, answer) => {
+      const again = request.clone()
+      await answer(request)
+      return answer(again)
+    })
+    expect(twice).toContain("should be Ack (3, c), applied a c, rejected b with a code of the service's own")
+  })
+
+  test("that refuses by a status instead of an answer fails", async () => {
+    const error = { error: { code: "gap", message: "no" } }
+    const said = await behind(async () => Response.json(error, { status: 409 }))
+    expect(said).toContain("answered  error gap")
+  })
+
+  test("that is none is told as what it is", async () => {
+    const said = async (answer: Response) => (await over(() => answer.clone())).split("\n")[0]
+    const at = "nobody answered as an HTTP/JSON service at http://127.0.0.1:1/base/: "
+    expect(await said(new Response("<html>Welcome</html>"))).toBe(`${at}HTTP 200 <html>Welcome</html>`)
+    expect(await said(new Response("", { status: 404 }))).toBe(`${at}HTTP 404`)
+    expect(await said(Response.json({ error: "no" }, { status: 500 }))).toBe(`${at}HTTP 500 {"error":"no"}`)
+  })
+})
+
 describe("what is no subject is refused at once:", () => {
   const wrong: [what: string, change: object, message: string][] = [
     ["no make", { make: undefined }, "make must be a function"],
@@ -205,6 +248,7 @@ describe("what is no subject is refused at once:", () => {
     ["a deadline of half a ms", { deadline_ms: 0.5 }, "got 0.5"],
     ["a deadline that no timer takes", { deadline_ms: 2 ** 31 }, "got 2147483648"],
     ["a deadline that is no number", { deadline_ms: "4000" }, "got a string"],
+    ["a protocol that is none", { protocol: "soap" }, "protocol must be rpc or http, got soap"],
     ["without something that is required", { without: ["appendOps"] }, "got appendOps"],
     ["without createShare and no share", { without: ["createShare"] }, "share must say"],
   ]

@@ -16,3 +16,17 @@ describe("our own service, over HTTP", () => {
   afterAll(close)
   for (const check of eachServiceCheck(subject)) test(check.name, check.run)
 })
+
+describe("our own service, in plain HTTP/JSON", () => {
+  const checks = eachServiceCheck({ ...inProcess, protocol: "http" })
+  for (const { name, run, skip } of checks) (skip === undefined ? test : test.skip)(name, run)
+
+  test("skips only what has no route, and what one POST alone can show", () => {
+    const reasons = new Set(checks.flatMap(({ skip }) => (skip === undefined ? [] : [skip])))
+    const routeless = ["attenuate", "auditLog", "readShare", "revokeCapability", "rotateSecret"]
+    expect([...reasons].toSorted()).toEqual([
+      ...routeless.map((method) => `plain HTTP/JSON has no ${method}`),
+      "plain HTTP/JSON has one request per call",
+    ])
+  })
+})

@@ -33,6 +33,19 @@ test("a POST carries the body and the headers of the attempt", async () => {
   expect(request).toEndWith("\r\n\r\nline 1\nline 2")
 })
 
+test("a GET carries no body and none of its headers, a DELETE both", async () => {
+  using server = rawServer({ text: http("200 OK", {}), after: "end" })
+  await outcomeOf(server.url, { method: "GET", body: "" })
+  await outcomeOf(server.url, { method: "DELETE", body: "{}", headers: { "content-type": "application/json" } })
+  const [get, remove] = server.requests
+  expect(get).toStartWith("GET /rpc/share HTTP/1.1\r\n")
+  expect(get).not.toMatch(/content-(length|type)/i)
+  expect(get).toEndWith("\r\n\r\n")
+  expect(remove).toStartWith("DELETE /rpc/share HTTP/1.1\r\n")
+  expect(remove).toContain("content-type: application/json\r\n")
+  expect(remove).toEndWith("\r\n\r\n{}")
+})
+
 test("the host's headers may say anything but how the request is framed", async () => {
   using server = rawServer({ text: http("200 OK", {}), after: "end" })
   const headers = {

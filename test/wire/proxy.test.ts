@@ -3,8 +3,14 @@ import { expect, test } from "bun:test"
 import { canary } from "./attempt.ts"
 import { http, rawServer } from "./raw-server.ts"
 
-async function outcomeIn(env: Record<string, string>, url: string, deadline_ms?: number) {
-  const command = [process.execPath, `${import.meta.dir}/proxy-fixture.ts`, url, String(deadline_ms ?? "")]
+async function outcomeIn(env: Record<string, string>, url: string, deadline_ms?: number, method?: string) {
+  const command = [
+    process.execPath,
+    `${import.meta.dir}/proxy-fixture.ts`,
+    url,
+    String(deadline_ms ?? ""),
+    method ?? "",
+  ]
   const child = Bun.spawn(command, { env: { PATH: process.env.PATH, ...env }, stdout: "pipe", stderr: "pipe" })
   const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   expect([await child.exited, errors]).toEqual([0, ""])
@@ -22,6 +28,14 @@ for (const name of ["HTTP_PROXY", "http_proxy"])
     expect(request).toStartWith("POST http://service.example/rpc/share HTTP/1.1\r\n")
     expect(request).toEndWith(`\r\n\r\n${canary}`)
   })
+
+test.each(["GET", "DELETE"])("with HTTP_PROXY a %s goes to the proxy", async (method) => {
+  using proxy = rawServer({ text: ok, after: "end" })
+  const env = { HTTP_PROXY: new URL(proxy.url).origin }
+  expect(await outcomeIn(env, "http://service.example/api/share", undefined, method)).toMatchObject({ status: 200 })
+  expect(proxy.requests[0]).toStartWith(`${method} http://service.example/api/share HTTP/1.1\r\n`)
+  expect(proxy.requests[0]!.endsWith(canary)).toBe(method === "DELETE")
+})
 
 test("with HTTPS_PROXY a POST over TLS asks the proxy for a tunnel, and shows it nothing", async () => {
   using proxy = rawServer({ text: http("502 Bad Gateway", {}), after: "end" })

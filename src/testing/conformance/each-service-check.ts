@@ -12,6 +12,7 @@ import {
   checkPlace,
   checkSubject,
   optionalMethods,
+  withoutRoute,
   type ServicePlace,
   type ServiceSubject,
 } from "./service-subject.ts"
@@ -60,10 +61,13 @@ function skipOf<Place extends ServicePlace>(
 }
 
 function lacking<Place extends ServicePlace>(
-  { methods, without = [], effects, restart, backUp }: ServiceSubject<Place>,
+  { methods, protocol = "rpc", without = [], effects, restart, backUp }: ServiceSubject<Place>,
   need: Need,
 ): string | undefined {
+  const routeless = protocol === "http" ? withoutRoute : []
   switch (need) {
+    case "rpc":
+      return protocol === "rpc" ? undefined : "plain HTTP/JSON has one request per call"
     case "echo":
     case "failing":
       return methods[need] === undefined ? `methods.${need} is not given` : undefined
@@ -74,8 +78,11 @@ function lacking<Place extends ServicePlace>(
     case "effects":
       return effects ? undefined : "the hook effects is not given"
     case "effects or readShare":
-      return effects || !without.includes("readShare") ? undefined : "needs readShare or the hook effects"
+      return effects || ![...without, ...routeless].includes("readShare")
+        ? undefined
+        : "needs readShare or the hook effects"
     default:
+      if (routeless.some((method) => method === need)) return `plain HTTP/JSON has no ${need}`
       return optionalMethods.includes(need) && without.includes(need) ? `the service is without ${need}` : undefined
   }
 }

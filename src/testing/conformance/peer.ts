@@ -26,11 +26,20 @@ export type ShareMethod =
 
 export type RemoteShare = Record<ShareMethod, (input?: unknown) => Promise<unknown>>
 
-/** One POST: the calls are made on `remote` first, then it is sent. */
-export class PeerPost {
+/** The calls are made on `remote` first, then they are sent. */
+export interface Peer {
+  readonly remote: RemoteService
+  /** What came back, as it came. */
+  readonly received: string
+  /** Never rejects: a fault is the answer of every call that got none, and is returned. */
+  send(place: ServicePlace, deadline_ms: number): Promise<TransportFault | undefined>
+}
+
+/** All calls in one POST. */
+export class RpcPeer implements Peer {
   readonly #batch = new BatchTransport()
   readonly remote: RemoteService
-  /** Body of the response, as it came. */
+  /** Body of the response. */
   received = ""
 
   constructor() {
@@ -38,7 +47,6 @@ export class PeerPost {
     this.remote = session.getRemoteMain() as unknown as RemoteService
   }
 
-  /** Never rejects: a fault is the answer of every call that got none, and is returned. */
   async send(place: ServicePlace, deadline_ms: number): Promise<TransportFault | undefined> {
     try {
       const response = await transportOf(
@@ -90,9 +98,11 @@ export function transportOf(place: ServicePlace, deadline_ms: number): Transport
 }
 
 function inProcess(answer: NonNullable<ServicePlace["fetch"]>): Transport {
-  return async ({ url, headers, body, signal }: TransportRequest) => {
+  return async (request: TransportRequest & { method?: string }) => {
+    const { url, method = "POST", headers, body, signal } = request
     try {
-      const response = await answer(new Request(url, { method: "POST", headers, body, signal }))
+      const sent = method === "GET" ? {} : { body }
+      const response = await answer(new Request(url, { method, headers, signal, ...sent }))
       return {
         status: response.status,
         retry_after: response.headers.get("retry-after"),

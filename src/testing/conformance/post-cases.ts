@@ -33,7 +33,7 @@ const ops = (t: Trial, count: number) => Array.from({ length: count }, () => [t.
 export const postCases: readonly ServiceCase[] = [
   {
     name: "createShare, redeemShare and a window of batches in one POST, as Sturdy's client sends it, are all acknowledged",
-    needs: ["createShare"],
+    needs: ["rpc", "createShare"],
     run: async (t) => {
       const writer = await t.writer(t.newRef())
       const batches = windowOf(t, writer, ops(t, window_batches))

@@ -5,6 +5,8 @@ import type { Trial } from "./trial.ts"
 /** What a case cannot do without: a method of the contract, a method of the service's own, a hook. */
 export type Need =
   | OptionalMethod
+  /** Several calls in one POST. */
+  | "rpc"
   | "echo"
   | "failing"
   | "restart"

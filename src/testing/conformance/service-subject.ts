@@ -3,7 +3,10 @@ import { kindOf, shapeProblem } from "../../intent/shape.ts"
 
 /** Where the service under test answers. A check may be the only one that sees its place, or one of many. */
 export interface ServicePlace {
-  /** URL of the Cap'n Web endpoint, e.g. `http://127.0.0.1:8080/rpc/share`. A `restart` may change it. */
+  /**
+   * URL of the Cap'n Web endpoint, e.g. `http://127.0.0.1:8080/rpc/share`. A `restart` may change it. Of plain HTTP/JSON: what
+   * stands before `/api/share`; a final `/rpc/share` does not count.
+   */
   service: string
   /** Answers in this process what would be sent to `service`; without it the requests go over HTTP. */
   fetch?: (request: Request) => Response | Promise<Response>
@@ -37,6 +40,19 @@ export const optionalMethods = [
 
 export type OptionalMethod = (typeof optionalMethods)[number]
 
+/** Of the contract, what plain HTTP/JSON has no route for. */
+export const withoutRoute: readonly OptionalMethod[] = [
+  "readShare",
+  "attenuate",
+  "revokeCapability",
+  "rotateSecret",
+  "auditLog",
+]
+
+const protocols = ["rpc", "http"] as const
+
+export type WireProtocol = (typeof protocols)[number]
+
 export interface ServiceSubject<Place extends ServicePlace = ServicePlace> {
   /** A running service, for one check. It may be the same one each time: every check makes shares of its own. */
   make: () => Place | Promise<Place>
@@ -50,6 +66,12 @@ export interface ServiceSubject<Place extends ServicePlace = ServicePlace> {
     /** One whose handler fails unexpectedly, as by a bug: unlocks atomicity. */
     failing?: MethodCall
   }
+  /**
+   * `http`: plain HTTP/JSON, one request per call. What has no route there is skipped.
+   *
+   * @default "rpc", Cap'n Web over HTTP batch
+   */
+  protocol?: WireProtocol
   /** A fresh share, where clients may not call createShare. */
   share?: (place: Place) => ShareRef | Promise<ShareRef>
   /** How often the op took effect in the service's own data: 0 or 1, unless it is broken. @default counted by readShare */
@@ -77,6 +99,7 @@ const deadline_ms_max = 2 ** 31 - 1
 export interface Bound {
   place: ServicePlace
   methods: ServiceSubject["methods"]
+  protocol: WireProtocol
   without: readonly OptionalMethod[]
   deadline_ms: number
   share?: () => ShareRef | Promise<ShareRef>
@@ -86,12 +109,13 @@ export interface Bound {
 }
 
 export function boundTo<Place extends ServicePlace>(subject: ServiceSubject<Place>, place: Place): Bound {
-  const { methods, without = [], deadline_ms = default_deadline_ms, share, effects, restart, backUp } = subject
+  const { methods, protocol = "rpc", without = [], share, effects, restart, backUp } = subject
   return {
     place,
     methods,
-    without,
-    deadline_ms,
+    protocol,
+    without: protocol === "http" ? [...without, ...withoutRoute] : without,
+    deadline_ms: subject.deadline_ms ?? default_deadline_ms,
     ...(share && { share: () => share(place) }),
     ...(effects && { effects: (op_id: string) => effects(place, op_id) }),
     ...(restart && { restart: () => restart(place) }),
@@ -99,7 +123,7 @@ export function boundTo<Place extends ServicePlace>(subject: ServiceSubject<Plac
   }
 }
 
-const fields = ["make", "methods", "share", "effects", "restart", "backUp", "without", "deadline_ms"]
+const fields = ["make", "methods", "protocol", "share", "effects", "restart", "backUp", "without", "deadline_ms"]
 const hooks = ["share", "effects", "restart", "backUp"] as const
 
 /** @throws TypeError which field is wrong, and how */
@@ -118,6 +142,8 @@ export function checkSubject<Place extends ServicePlace>(subject: ServiceSubject
   if (subject.methods.failing !== undefined) checkCall("failing", subject.methods.failing)
   if (subject.methods.echo !== undefined && (typeof subject.methods.echo !== "string" || subject.methods.echo === ""))
     throw new TypeError("eachServiceCheck: methods.echo must be the name of a method")
+  if (subject.protocol !== undefined && !protocols.includes(subject.protocol))
+    throw new TypeError(`eachServiceCheck: protocol must be ${protocols.join(" or ")}, got ${String(subject.protocol)}`)
   checkWithout(subject)
   checkDeadline(subject.deadline_ms)
 }

@@ -1,7 +1,8 @@
-/** One POST of a trial: each call with its text in short notation, and its answer once it was sent. */
+/** One POST of a trial, or as many requests as it has calls: each call with its text in short notation, and its answer once it was sent. */
 import type { AppendBatch } from "../../wire/contract.ts"
 import type { Notation } from "./notation.ts"
-import { type Answer, answerOf, PeerPost, type RemoteShare, type ShareMethod } from "./peer.ts"
+import { HttpPeer } from "./http-peer.ts"
+import { type Answer, answerOf, type Peer, type RemoteShare, RpcPeer, type ShareMethod } from "./peer.ts"
 import type { Bound, ShareRef } from "./service-subject.ts"
 
 /** A call that was sent. Its answer is there once the POST was sent. */
@@ -17,7 +18,7 @@ const unsent: Answer = { kind: "fault", message: "it was not sent" }
 
 export class TrialPost {
   readonly calls: Sent[] = []
-  readonly #peer = new PeerPost()
+  readonly #peer: Peer
   readonly #notation: Notation
   readonly #service: Bound
   readonly #onOverdue: (message: string) => never
@@ -25,6 +26,7 @@ export class TrialPost {
 
   constructor(service: Bound, notation: Notation, onOverdue: (message: string) => never) {
     this.#service = service
+    this.#peer = service.protocol === "http" ? new HttpPeer() : new RpcPeer()
     this.#notation = notation
     this.#onOverdue = onOverdue
   }
@@ -40,7 +42,7 @@ export class TrialPost {
     return new TrialGrant(sent, called.share, this.#notation, onGrant)
   }
 
-  /** Body of the response, as it came. */
+  /** What came back, as it came. */
   get received(): string {
     return this.#peer.received
   }

@@ -244,7 +244,8 @@ export class Trial {
     const fault = answers.findLast((answer) => answer.kind === "fault")
     if (!fault || answers.some((answer) => answer.kind !== "fault")) return []
     const { origin, pathname } = new URL(this.service.place.service)
-    return [`nobody answered as a Cap'n Web service at ${origin}${pathname}: ${fault.message}`]
+    const what = this.service.protocol === "rpc" ? "a Cap'n Web" : "an HTTP/JSON"
+    return [`nobody answered as ${what} service at ${origin}${pathname}: ${fault.message}`]
   }
 
   #demand(by: Law, sent: Sent, problem: string | undefined): void {
