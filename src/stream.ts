@@ -190,6 +190,11 @@ export class Stream {
     return this.#owner.units().captures.items(this.#stream_id)
   }
 
+  /** Of one of the items: the op_id of the latest op of its key. @throws SturdyError `busy`, `storage_fault`, `closed` */
+  latest(key: string): string | undefined {
+    return this.#owner.units().captures.latest(this.#stream_id, key)
+  }
+
   /**
    * The op that stands for a captured event; undefined if it was not captured.
    *

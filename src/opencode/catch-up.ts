@@ -13,7 +13,6 @@ import { mapEvent, type MappedOp, type TurnState } from "./map-event.ts"
 import type { SessionMessage } from "./session-source.ts"
 
 export interface SessionState {
-  info: Record<string, unknown>
   messages: SessionMessage[]
   diff: unknown[] | undefined
 }
@@ -33,6 +32,12 @@ export interface CatchUpParts {
 /** An op that follows from a state, not from an event. */
 export type StateOp = Omit<MappedOp, "captureId">
 
+/** Records the session's info if it differs. `latest`: op of its key from before the info was read. */
+export function recordSession(parts: CatchUpParts, latest: string | undefined, info: Record<string, unknown>): void {
+  const known = new Map(latest === undefined ? [] : [["session", latest]])
+  for (const op of opsOf("session.updated", { sessionID: parts.session_id, info })) recordIfUntouched(parts, known, op)
+}
+
 /**
  * Records what differs. `known`: `stream.items()` from before the state was read. True if somebody else recorded something
  * of a message meanwhile: then what lies below it was left alone, and it is to be looked at again.
@@ -45,7 +50,6 @@ export async function catchUp(
   const { session_id } = parts
   let touched = false
   const record = (op: StateOp) => recordIfUntouched(parts, known, op)
-  for (const op of opsOf("session.updated", { sessionID: session_id, info: state.info })) record(op)
   const present = new Set<string>()
   for (const message of state.messages) {
     await parts.turn()

@@ -68,7 +68,9 @@ export interface LinkedShareSync {
 export function shareSync(link: ShareSyncLink): LinkedShareSync {
   const service = endpointOf(link.service)
   const notices = new Notices((notice) => link.notify?.(notice))
-  const outbox = opened(link, (stream) => sync.compare(sessionOf(stream.name)))
+  const outbox = opened(link, async (stream) => {
+    if (!(await sync.compare(sessionOf(stream.name)))) throw new SourceSilent(`nobody told of ${stream.name}`)
+  })
   notices.follow(outbox)
   const sync: ShareSync = new ShareSync({
     outbox,
@@ -84,7 +86,7 @@ export function shareSync(link: ShareSyncLink): LinkedShareSync {
     outbox,
     init(bus) {
       bus.subscribeAll((event) => sync.hear(event))
-      for (const { session_id } of sync.shares.all()) void sync.lookAfter(session_id)
+      for (const { session_id } of sync.shares.all()) void sync.look(session_id)
     },
     async create(session_id) {
       const { stream, isNew } = sync.shares.share(session_id, service)

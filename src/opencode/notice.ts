@@ -2,7 +2,7 @@
  * What a person is told: one line in opencode's log and one toast per change of state, whoever caused it, and nothing
  * for what passes by itself within an attempt. opencode takes both from a headless run too, and shows what it can.
  */
-import type { Outbox, OutboxEvents } from "../index.ts"
+import { type Outbox, type OutboxEvents, SturdyError } from "../index.ts"
 import type { OpencodeClient } from "./client.ts"
 import { sessionOf } from "./session-shares.ts"
 
@@ -53,6 +53,13 @@ export class Notices {
       this.tell({ level: "warn", message: `${message}; kept as ${file}` }),
     )
     outbox.on("fault", ({ message }) => this.once(`fault ${message}`, { level: "error", message }))
+  }
+
+  /** Something of ours failed: told once per kind, since it may come with every event. */
+  failed(what: string, error: unknown): void {
+    const kind = error instanceof SturdyError ? error.code : error instanceof Error ? error.name : typeof error
+    const text = error instanceof Error ? error.message : String(error)
+    this.once(`${what} ${kind}`, { level: "error", message: `${what}: ${text}` })
   }
 
   /** Told once per process: the same again is no news. */

@@ -70,7 +70,7 @@ export class PluginInstance implements GatewayHost {
   start(): void {
     try {
       this.#adoptAll()
-      for (const { session_id } of this.sync.shares.all()) void this.sync.lookAfter(session_id)
+      for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
     } catch (error) {
       this.failed(error)
     }
@@ -112,8 +112,7 @@ export class PluginInstance implements GatewayHost {
   }
 
   failed(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error)
-    this.host.notices.once(`failed ${message}`, { level: "error", message })
+    this.host.notices.failed("sharing failed", error)
   }
 
   get #service(): string {

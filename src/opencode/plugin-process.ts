@@ -3,11 +3,12 @@
  * the outbox, the gateway, and who is told. Never closed: opencode may set the plugin up anew while it still disposes of
  * it (measured), and calls no hook at all when it is killed.
  */
-import { openOutbox, rpc, SturdyError, type Outbox, type Protocol, type Stream } from "../index.ts"
+import { httpJson, openOutbox, rpc, SturdyError, type Outbox, type Protocol, type Stream } from "../index.ts"
 import type { Seams } from "../intent/seam.ts"
 import { opencodeDatabase, outboxFile } from "./data-place.ts"
 import { EventLog } from "./event-log.ts"
 import { type Gateway, exceptLoopbackFromProxies, openGateway } from "./gateway.ts"
+import { legacyRest } from "./legacy-rest.ts"
 import { type Notice, Notices, tellOpencode } from "./notice.ts"
 import type { PluginInstance } from "./plugin-instance.ts"
 import type { PluginOptions, ShareTransport } from "./plugin-options.ts"
@@ -18,9 +19,9 @@ const registry = Symbol.for("sturdy.opencode.processes")
 
 const protocols: Record<ShareTransport, readonly Protocol[]> = {
   rpc: [rpc],
-  http: [rpc],
-  rest: [rpc],
-  auto: [rpc],
+  http: [httpJson],
+  rest: [legacyRest],
+  auto: [rpc, httpJson, legacyRest],
 }
 
 /** Between two tries to open an outbox that could not be opened: every event of a shared session asks for it, ms. */
@@ -126,9 +127,9 @@ export class PluginProcess {
     const session_id = sessionOf(stream.name)
     const directory = this.log?.directoryOf(session_id)
     const owners = [...this.#instances.entries()].filter(([at]) => directory === undefined || directory === at)
-    if (owners.length === 0)
-      throw new SturdyError("stream_unknown", `no open directory has session ${session_id}`, "Open its directory.")
-    await Promise.all(owners.map(([, instance]) => instance.sync.compare(session_id)))
+    const compared = await Promise.all(owners.map(([, instance]) => instance.sync.compare(session_id)))
+    if (compared.includes(true)) return
+    throw new SturdyError("stream_unknown", `no open directory told of session ${session_id}`, "Open its directory.")
   }
 
   #tell(notice: Notice): void {

@@ -14,50 +14,55 @@ const backoff = { min_ms: 1_000, max_ms: 60_000 }
 interface Entry {
   /** Wanted again since it was begun. */
   again: boolean
-  done: Promise<void>
+  done: Promise<boolean>
 }
 
 export class Repeated {
   readonly #running = new Map<string, Entry>()
   readonly #failures = new Map<string, number>()
   /** All sessions take turns: a process that starts with hundreds of shares does not ask for all of them at once. */
-  #queue: Promise<void> = Promise.resolve()
+  #queue: Promise<unknown> = Promise.resolve()
 
   constructor(
     readonly clock: Clock,
     readonly work: Work,
   ) {}
 
-  /** Resolves when a run that began after this call has ended, well or not. Never rejects. */
-  want(session_id: string): Promise<void> {
+  /** Resolves when a run that began after this call has ended: false if it failed. Never rejects. */
+  want(session_id: string): Promise<boolean> {
     const running = this.#running.get(session_id)
     if (running) {
       running.again = true
       return running.done
     }
-    const entry: Entry = { again: false, done: Promise.resolve() }
-    entry.done = this.#queue = this.#queue.then(() => this.#runAll(session_id, entry))
+    const entry: Entry = { again: false, done: Promise.resolve(false) }
+    entry.done = this.#queue.then(() => this.#runAll(session_id, entry))
+    this.#queue = entry.done
     this.#running.set(session_id, entry)
     return entry.done
   }
 
-  async #runAll(session_id: string, entry: Entry): Promise<void> {
+  async #runAll(session_id: string, entry: Entry): Promise<boolean> {
+    let isDone: boolean
     do {
       entry.again = false
-      await this.#run(session_id)
+      isDone = await this.#run(session_id)
     } while (entry.again)
     this.#running.delete(session_id)
+    return isDone
   }
 
-  async #run(session_id: string): Promise<void> {
+  async #run(session_id: string): Promise<boolean> {
     try {
       await this.work.run(session_id)
       this.#failures.delete(session_id)
+      return true
     } catch (error) {
       this.work.failed(error)
       const failures = (this.#failures.get(session_id) ?? 0) + 1
       this.#failures.set(session_id, failures)
       this.clock.timer(backoffMs(failures, backoff, systemRandom), () => void this.want(session_id), false)
+      return false
     }
   }
 }

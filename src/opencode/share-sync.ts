@@ -2,24 +2,20 @@
  * The sharing of opencode's sessions over one outbox, whoever the host is: events in, shares made and removed, what was
  * missed caught up. A host gives it opencode's client and its event log, if it has them.
  */
-import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
-import { catchUp, type StateOp } from "./catch-up.ts"
+import type { StateOp } from "./catch-up.ts"
 import { childShares, shareChild } from "./child-shares.ts"
 import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { LiveText } from "./live-text.ts"
-import { checked, isComplete } from "./log-check.ts"
 import { mapEvent, type MappedOp } from "./map-event.ts"
-import { SessionModels } from "./session-models.ts"
 import type { Notices } from "./notice.ts"
 import { type Redact, shared } from "./redact.ts"
-import { Repeated } from "./repeated.ts"
-import { type SessionSource, SourceSilent } from "./session-source.ts"
+import { isClosed, SessionCatchUp } from "./session-catch-up.ts"
+import type { SessionSource } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
-import { isOrphaned, isOwned, turnNote } from "./turn-owner.ts"
-import { Turns } from "./turns.ts"
+import { turnNote } from "./turn-owner.ts"
 
 export interface ShareSyncOptions {
   outbox: Outbox
@@ -41,24 +37,19 @@ export class ShareSync {
   readonly shares: SessionShares
   readonly #options: ShareSyncOptions
   readonly #liveText: LiveText | undefined
-  readonly #models: SessionModels
-  readonly #catchUps: Repeated
-  /** Sessions whose states are to be compared, whatever the log says. */
-  readonly #owed = new Set<string>()
+  readonly #catchUp: SessionCatchUp
 
   constructor(options: ShareSyncOptions) {
-    const { outbox, clock, liveTextMs, notices } = options
+    const { outbox, clock, notices, source, log, directory, children, liveTextMs } = options
     this.#options = options
     this.shares = new SessionShares(outbox)
     this.#liveText = liveTextMs === undefined ? undefined : new LiveText(clock, liveTextMs)
-    this.#models = new SessionModels(outbox)
-    this.#catchUps = new Repeated(clock, {
-      run: (session_id) => this.#catchUp(session_id),
-      failed: (error) => {
-        // opencode goes down, or is not up yet: it is asked again.
-        if (error instanceof SourceSilent || isClosed(error)) return
-        notices.once(`catch-up ${codeOf(error)}`, { level: "error", message: `a catch-up failed: ${textOf(error)}` })
-      },
+    this.#catchUp = new SessionCatchUp({
+      ...{ outbox, clock, notices, source, log, directory },
+      shares: this.shares,
+      children: children ?? false,
+      prepare: (session_id, op) => this.#prepare(session_id, op),
+      remove: (session_id) => this.remove(session_id),
     })
   }
 
@@ -67,29 +58,25 @@ export class ShareSync {
    * what could not be recorded is found by a catch-up, which is tried until it succeeds.
    */
   hear(event: BusEvent): void {
-    const session_id = sessionIdOf(event)
-    if (session_id === undefined) return
+    let session_id: string | undefined
     try {
-      this.#hear(event, session_id)
+      session_id = sessionIdOf(event)
+      if (session_id !== undefined) this.#hear(event, session_id)
     } catch (error) {
       if (isClosed(error)) return
-      this.#options.notices.once(`record ${codeOf(error)}`, {
-        level: "error",
-        message: `an event was not recorded (${textOf(error)}); it is caught up later`,
-      })
-      this.#catchUps.want(session_id)
+      this.#options.notices.failed("an event was not recorded, and is caught up later", error)
+      if (session_id !== undefined) void this.compare(session_id)
     }
   }
 
-  /** Looks for what was missed, and repairs it; resolves when it is done, whatever comes of it. */
-  lookAfter(session_id: string): Promise<void> {
-    return this.#catchUps.want(session_id)
+  /** Looks for what was missed, and repairs it. Resolves when it is done: false if it failed, and is tried again later. */
+  look(session_id: string): Promise<boolean> {
+    return this.#catchUp.look(session_id)
   }
 
-  /** The same, and takes opencode's event log for no answer: the stream's own memory may be the one that is wrong. */
-  compare(session_id: string): Promise<void> {
-    this.#owed.add(session_id)
-    return this.#catchUps.want(session_id)
+  /** The same, without asking opencode's event log whether it is necessary. */
+  compare(session_id: string): Promise<boolean> {
+    return this.#catchUp.compare(session_id)
   }
 
   /**
@@ -103,21 +90,22 @@ export class ShareSync {
   }
 
   #hear(event: BusEvent, session_id: string): void {
-    const { outbox } = this.#options
+    if (event.type === "message.part.delta" && !this.#liveText) return
     const stream = this.shares.current(session_id) ?? this.#shareOfChild(event, session_id)
     if (!stream) return
     if (event.type === "message.part.delta") return this.#hearDelta(event, session_id, stream)
-    if (event.type === "session.idle") return void this.#catchUps.want(session_id)
+    if (event.type === "session.idle") return void this.look(session_id)
     const mapped = mapEvent(event)
     if (mapped.kind === "removed") return this.remove(session_id)
     if (mapped.kind !== "ops" || mapped.ops.length === 0) return
-    const ops = mapped.ops.map((op) => this.prepare(session_id, op))
+    const ops = mapped.ops.map((op) => this.#prepare(session_id, op))
     const turn = mapped.ops.find((op) => op.method === "turn.put")?.args[0]
-    const bookmark = turn && turnNote(outbox, session_id, String(turn.message_id), turn.state === "streaming")
+    const bookmark =
+      turn && turnNote(this.#options.outbox, session_id, String(turn.message_id), turn.state === "streaming")
     this.shares.record(stream, ops, bookmark)
     const { part, info } = event.properties
     if (isRecord(part)) this.#liveText?.begin(part)
-    if (isRecord(info) && this.#models.isNew(stream, info)) void this.compare(session_id)
+    if (isRecord(info) && this.#catchUp.models.isNew(stream, info)) void this.compare(session_id)
   }
 
   /** A child of a shared session has just begun. */
@@ -127,14 +115,6 @@ export class ShareSync {
     return isOpencodeId(parentID) ? shareChild(this.shares, session_id, parentID) : undefined
   }
 
-  /** Those that began while nobody looked. */
-  async #shareChildren(session_id: string): Promise<void> {
-    for (const child of await this.#options.source.children(session_id)) {
-      if (!isOpencodeId(child) || this.shares.current(child)) continue
-      if (shareChild(this.shares, child, session_id)) void this.compare(child)
-    }
-  }
-
   #hearDelta(event: BusEvent, session_id: string, stream: Stream): void {
     const part = this.#liveText?.hear(event)
     if (!part) return
@@ -142,56 +122,19 @@ export class ShareSync {
     const mapped = mapEvent(checkpoint)
     if (mapped.kind !== "ops") return
     // An event of its own: the delta is no durable event, and its id names nothing that a catch-up would look for.
-    for (const op of mapped.ops) stream.record(this.prepare(session_id, op))
+    for (const op of mapped.ops) stream.record(this.#prepare(session_id, op))
   }
 
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
-  prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
+  #prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
     const value = shared({ session_id, method: op.method, value: op.args[0] }, this.#options.redact)
     return value ? { ...op, args: [value] } : { ...op, stale: true }
   }
-
-  async #catchUp(session_id: string): Promise<void> {
-    const { outbox, source, clock, directory, children } = this.#options
-    const stream = this.shares.current(session_id)
-    if (!stream) return
-    const turns = new Turns(clock)
-    const turn = () => turns.take()
-    const isOwed = this.#owed.has(session_id)
-    const log = this.#options.log()
-    if (log && directory !== undefined && (log.directoryOf(session_id) ?? directory) !== directory) return
-    const isSuspect = isOwed || isOrphaned(outbox, session_id)
-    if (log && !isSuspect && (await isComplete(outbox, log, session_id, stream, turn))) return
-    const seq = log?.lastSeq(session_id)
-    const known = stream.items()
-    const info = await source.info(session_id)
-    // Deleted where this plugin was not: both must say so before a share is removed for ever.
-    if (!info) return log && log.directoryOf(session_id) === undefined ? this.remove(session_id) : undefined
-    if (directory !== undefined && info.directory !== directory) return
-    const messages = await source.messages(session_id)
-    const diff = await source.diff(session_id)
-    const prepare = (op: StateOp) => this.prepare(session_id, op)
-    const owned = (message_id: string) => isOwned(outbox, session_id, message_id)
-    const parts = { outbox, stream, session_id, prepare, isOwned: owned, turn }
-    const touched = await catchUp(parts, known, { info, messages, diff })
-    const { ops, told } = await this.#models.puts(stream, messages, isOwed, source)
-    for (const op of ops) stream.record(prepare(op))
-    told()
-    if (children) await this.#shareChildren(session_id)
-    // What changed while it was looked at is looked at again: its events tell of what changed, not of what lies beside.
-    if (touched) return void clock.timer(touched_ms, () => void this.compare(session_id), false)
-    this.#owed.delete(session_id)
-    if (seq !== undefined) checked(outbox, stream, seq)
-    if (isOrphaned(outbox, session_id)) outbox.unit(() => {}, { bookmark: turnNote(outbox, session_id, "", false) })
-  }
 }
-
-/** Until a session that changed while it was compared is compared again, ms: a turn that streams goes on for longer. */
-const touched_ms = 500
 
 /** The session that an event is about, if it is of a kind that is heard: most events of a bus are not. */
 function sessionIdOf(event: BusEvent): string | undefined {
-  if (!heard.has(event.type)) return
+  if (!isRecord(event) || !heard.has(event.type) || !isRecord(event.properties)) return
   const session_id = event.properties.sessionID
   return isOpencodeId(session_id) ? session_id : undefined
 }
@@ -208,16 +151,3 @@ const heard: ReadonlySet<string> = new Set([
   "message.part.removed",
   "message.part.delta",
 ])
-
-/** Its share was removed meanwhile: nothing of it is shared any more. */
-function isClosed(error: unknown): boolean {
-  return error instanceof SturdyError && error.code === "stream_closed"
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof SturdyError ? error.code : error instanceof Error ? error.name : typeof error
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -82,6 +82,11 @@ export class Captures {
     return new Map(rows.map(({ key, op_id }) => [key, idText(op_id)]))
   }
 
+  latest(stream_id: number, key: string): string | undefined {
+    const item = this.connection.read("read items", () => this.#item.get(stream_id, key))
+    return item ? idText(item.op_id) : undefined
+  }
+
   /** Decides for each op whether it is written, and writes captures and items for it. In the recording transaction. */
   resolve(stream_id: number, unit: readonly NewOp[]): ResolvedOp[] {
     const standIns = new Map<string, string>()
@@ -100,10 +105,7 @@ export class Captures {
 
   #isStale(stream_id: number, { stale }: NewOp): boolean {
     if (typeof stale === "boolean") return stale
-    return stale((key) => {
-      const item = this.#item.get(stream_id, key)
-      return item ? idText(item.op_id) : undefined
-    })
+    return stale((key) => this.latest(stream_id, key))
   }
 
   /** The op of newer state stands for one that came too late. */
