@@ -216,6 +216,11 @@ export class Stream {
     return { service, share_id, secret, ...remote }
   }
 
+  /** Was its removal recorded? Nothing more can be. @throws SturdyError `busy`, `storage_fault`, `closed` */
+  get isRemoved(): boolean {
+    return this.#row.time_removal !== null
+  }
+
   /** @throws SturdyError `busy`, `storage_fault`, `closed` */
   status(): StreamStatus {
     const row = this.#row

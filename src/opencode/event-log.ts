@@ -13,7 +13,23 @@ import type { BusEvent } from "./event.ts"
 export interface LoggedEvent {
   /** Place in the session's log: from 0, without gaps. */
   seq: number
+  /** Only what names it and the thing that it is about: its payload may have megabytes. */
   event: BusEvent
+}
+
+interface LoggedRow {
+  id: string
+  seq: number
+  type: string
+  session_id: string | null
+  info_id: string | null
+  info_session_id: string | null
+  role: string | null
+  part_id: string | null
+  part_message_id: string | null
+  part_session_id: string | null
+  removed_message_id: string | null
+  removed_part_id: string | null
 }
 
 /** A share as opencode's client keeps it. */
@@ -34,6 +50,13 @@ const columns = {
 
 /** Stored types carry the version of their payload. */
 const logged_type = /^([a-z_.]+)\.1$/
+
+const after_sql = `select id, seq, type, data ->> '$.sessionID' as session_id,
+    data ->> '$.info.id' as info_id, data ->> '$.info.sessionID' as info_session_id, data ->> '$.info.role' as role,
+    data ->> '$.part.id' as part_id, data ->> '$.part.messageID' as part_message_id,
+    data ->> '$.part.sessionID' as part_session_id,
+    data ->> '$.messageID' as removed_message_id, data ->> '$.partID' as removed_part_id
+  from event where aggregate_id = ? and seq > ? order by seq limit ?`
 
 export class EventLog implements Disposable {
   readonly #db: Database
@@ -70,16 +93,10 @@ export class EventLog implements Disposable {
 
   /** A page of the session's durable events after `seq`; undefined if one is of a form that is not known here. */
   after(session_id: string, seq: number, limit: number): LoggedEvent[] | undefined {
-    const rows = this.#db
-      .query<{ id: string; seq: number; type: string; data: string }, [string, number, number]>(
-        "select id, seq, type, data from event where aggregate_id = ? and seq > ? order by seq limit ?",
-      )
-      .all(session_id, seq, limit)
-    const events = rows.flatMap(({ id, seq, type, data }) => {
-      const properties: unknown = parsed(data)
-      const [, name] = logged_type.exec(type) ?? []
-      if (!name || typeof properties !== "object" || properties === null) return []
-      return [{ seq, event: { id, type: name, properties: properties as Record<string, unknown> } }]
+    const rows = this.#db.query<LoggedRow, [string, number, number]>(after_sql).all(session_id, seq, limit)
+    const events = rows.flatMap((row) => {
+      const [, type] = logged_type.exec(row.type) ?? []
+      return type ? [{ seq: row.seq, event: { id: row.id, type, properties: propertiesOf(row) } }] : []
     })
     return events.length === rows.length ? events : undefined
   }
@@ -115,10 +132,14 @@ function isKnown(db: Database): boolean {
   })
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return
+function propertiesOf(row: LoggedRow): BusEvent["properties"] {
+  return {
+    sessionID: row.session_id,
+    ...(row.info_id !== null && { info: { id: row.info_id, sessionID: row.info_session_id, role: row.role } }),
+    ...(row.part_id !== null && {
+      part: { id: row.part_id, messageID: row.part_message_id, sessionID: row.part_session_id },
+    }),
+    ...(row.removed_message_id !== null && { messageID: row.removed_message_id }),
+    ...(row.removed_part_id !== null && { partID: row.removed_part_id }),
   }
 }

@@ -2,12 +2,13 @@
  * Is everything that opencode committed in the outbox, in its order? Asked of opencode's own event log, from where it was
  * asked last. Event by event, since ids and log order are opencode's; a "no" is mended by comparing states (catch-up.ts).
  */
-import type { Outbox, Stream } from "../index.ts"
+import { type Outbox, type Stream, SturdyError } from "../index.ts"
+import type { BusEvent } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
-import { mapEvent } from "./map-event.ts"
+import { mapEvent, type Mapped } from "./map-event.ts"
 
-/** Events looked at between two turns of the event loop: each costs a lookup by its id. */
-const page_events = 200
+/** Events looked at between two turns of the event loop: each is parsed by SQLite, and looked up by its id. */
+const page_events = 50
 
 /** The place in the log up to which the stream is known to be complete. */
 function bookmarkOf(stream: Stream): string {
@@ -37,7 +38,8 @@ export async function isComplete(
     if (!page) return false
     if (page.length === 0) break
     for (const { event } of page) {
-      const mapped = mapEvent(event)
+      const mapped = mappedOrNone(event)
+      if (!mapped) return false
       if (mapped.kind !== "ops") continue
       for (const { key, captureId, endsKeys } of mapped.ops) {
         const captured = stream.captured(captureId)
@@ -54,4 +56,14 @@ export async function isComplete(
   for (const [key, op_id] of last) if (op_id !== undefined && items.get(key) !== op_id) return false
   checked(outbox, stream, seq)
   return true
+}
+
+/** None of an event whose form is not known here: then states tell. */
+function mappedOrNone(event: BusEvent): Mapped | undefined {
+  try {
+    return mapEvent(event)
+  } catch (error) {
+    if (error instanceof SturdyError) return
+    throw error
+  }
 }

@@ -30,7 +30,7 @@ export class SessionShares {
   /** The stream of the session's share, if it is shared. */
   current(session_id: string): Stream | undefined {
     const latest = this.latest(session_id)
-    return latest && !latest.status().removed ? latest : undefined
+    return latest && !latest.isRemoved ? latest : undefined
   }
 
   /** Every session that is shared, with its stream. */
@@ -56,7 +56,7 @@ export class SessionShares {
   /** The current stream of the session, or the one that `create` makes of the name that it is given. */
   open(session_id: string, create: (name: string) => Stream): { stream: Stream; isNew: boolean } {
     const latest = this.latest(session_id)
-    if (latest && !latest.status().removed) return { stream: latest, isNew: false }
+    if (latest && !latest.isRemoved) return { stream: latest, isNew: false }
     const generation = latest ? this.#generations.get(session_id)! + 1 : 1
     try {
       return { stream: create(nameOf(session_id, generation)), isNew: true }

@@ -45,7 +45,12 @@ export class ShareSync {
     this.shares = new SessionShares(outbox)
     this.#liveText = liveTextMs === undefined ? undefined : new LiveText(clock, liveTextMs)
     this.#catchUp = new SessionCatchUp({
-      ...{ outbox, clock, notices, source, log, directory },
+      outbox,
+      clock,
+      notices,
+      source,
+      log,
+      directory,
       shares: this.shares,
       children: children ?? false,
       prepare: (session_id, op) => this.#prepare(session_id, op),
