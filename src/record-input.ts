@@ -27,8 +27,11 @@ export interface RecordInput {
   dependsOn?: readonly (Intent | string)[]
   /** Depend on the first op of each of these keys, of those recorded with `onlyIfChanged`, where there is one. */
   dependsOnKeys?: readonly string[]
-  /** Remember this op as the latest of its key, and record nothing if it says the same as the latest before it. */
-  onlyIfChanged?: boolean
+  /**
+   * Remember this op as the latest of its key, and record nothing if it says the same as the latest before it: method and
+   * args as they are sent, or this text instead, e.g. the state with its members in an order of the host's.
+   */
+  onlyIfChanged?: boolean | string
   /** Keys beginning with this are over and forgotten, e.g. `message/7/`: what comes under them next is changed, and first. */
   endsKeys?: string
   /**
@@ -44,9 +47,9 @@ export interface RecordInput {
 }
 
 const names = ["method", "key", "captureId", "actorId", "endsKeys"] as const
-const flags = ["onlyIfChanged", "wantResult"] as const
+const flags = ["wantResult"] as const
 const lists = ["dependsOn", "dependsOnKeys"] as const
-const others = ["args", "target", "schemaVersion", "stale"] as const
+const others = ["args", "target", "schemaVersion", "stale", "onlyIfChanged"] as const
 
 type Checked = (typeof names | typeof flags | typeof lists | typeof others)[number]
 // A field that is in no list above is an error here.
@@ -72,7 +75,9 @@ export function checkInput(input: RecordInput): void {
     if (flag !== undefined && typeof flag !== "boolean")
       throw invalidInput(`${name} must be true or false, got ${kindOf(flag)}`)
   }
-  const { stale } = input
+  const { stale, onlyIfChanged } = input
+  if (onlyIfChanged !== undefined && typeof onlyIfChanged !== "boolean" && typeof onlyIfChanged !== "string")
+    throw invalidInput(`onlyIfChanged must be true, false or a text to compare, got ${kindOf(onlyIfChanged)}`)
   if (stale !== undefined && typeof stale !== "boolean" && typeof stale !== "function")
     throw invalidInput(`stale must be true or false, or a function that says so, got ${kindOf(stale)}`)
   for (const name of lists) {
@@ -86,7 +91,8 @@ export function checkInput(input: RecordInput): void {
   const version: unknown = input.schemaVersion ?? 1
   if (!Number.isSafeInteger(version) || (version as number) < 1)
     throw invalidInput(`schemaVersion must be a positive integer, got ${numberOr(version)}`)
-  if (input.onlyIfChanged && input.key === undefined) throw invalidInput("onlyIfChanged needs a key")
+  if (onlyIfChanged !== undefined && onlyIfChanged !== false && input.key === undefined)
+    throw invalidInput("onlyIfChanged needs a key")
 }
 
 export function invalidInput(message: string): SturdyError {

@@ -5,6 +5,7 @@
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import type { StateOp } from "./catch-up.ts"
+import { canonical } from "./canonical.ts"
 import { childShares, shareChild } from "./child-shares.ts"
 import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
@@ -133,7 +134,7 @@ export class ShareSync {
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
   #prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
     const value = shared({ session_id, method: op.method, value: op.args[0] }, this.#options.redact)
-    return value ? { ...op, args: [value] } : { ...op, stale: true }
+    return value ? { ...op, args: [value], onlyIfChanged: `${op.method} ${canonical(value)}` } : { ...op, stale: true }
   }
 }
 

@@ -125,7 +125,7 @@ export class Captures {
 
   /** The op_id of the latest op with this key if its content is the same; otherwise remembers this op as the latest. */
   #unchanged(stream_id: number, op: NewOp): Uint8Array | undefined {
-    if (op.key === undefined || !op.only_if_changed) return
+    if (op.key === undefined || op.only_if_changed === false) return
     const hash = contentHash(op)
     const item = this.#item.get(stream_id, op.key)
     if (item && Buffer.compare(item.content_hash, hash) === 0) return item.op_id

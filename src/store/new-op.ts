@@ -22,7 +22,7 @@ export interface NewOp {
   /** Note the capture_id, record nothing: newer state of the key is recorded already. */
   stale: boolean | Staleness
   /** Skip the op if its content equals that of the last op recorded with its key. */
-  only_if_changed: boolean
+  only_if_changed: boolean | string
   /** Depend on the first op recorded with each of these keys, where there is one. */
   depends_on_keys: readonly string[]
   /** Forget keys with this prefix: what comes under them next counts as changed. */
@@ -54,8 +54,9 @@ export function wireOp(
   }
 }
 
-/** What `only_if_changed` compares: the content but for its dependencies. 16 bytes. */
+/** What `only_if_changed` compares: its text, else the content but for its dependencies. 16 bytes. */
 export function contentHash(op: NewOp): Uint8Array {
-  const content = contentOf(wireOp({ ...op, depends_on: [], supersedes: [] }))
+  const given = op.only_if_changed
+  const content = typeof given === "string" ? given : contentOf(wireOp({ ...op, depends_on: [], supersedes: [] }))
   return new Uint8Array(new Bun.CryptoHasher("sha256").update(content).digest()).slice(0, 16)
 }

@@ -74,3 +74,19 @@ test("captured tells which op stands for an event", async () => {
   expect(box.stream.captured("event_0")).toEqual({ op_id: undefined })
   expect(box.stream.captured("event_2")).toBeUndefined()
 })
+
+test("onlyIfChanged with a text compares that text, and records the args as they are", async () => {
+  await using dir = tempDir()
+  await using box = opened(dir.path)
+  box.stream.record({ method: "put", args: [{ a: 1, b: 2 }], key: "k", onlyIfChanged: "a1b2" })
+  box.stream.record({ method: "put", args: [{ b: 2, a: 1 }], key: "k", onlyIfChanged: "a1b2" })
+  expect(box.stream.status().recorded).toBe(1)
+  box.stream.record({ method: "put", args: [{ a: 1, b: 2 }], key: "k", onlyIfChanged: "a1b3" })
+  expect(box.stream.status().recorded).toBe(2)
+})
+
+test("onlyIfChanged that is neither a boolean nor a text is refused", async () => {
+  await using dir = tempDir()
+  await using box = opened(dir.path)
+  expect(errorOf(() => box.put("a", "1", { onlyIfChanged: 1 })).code).toBe("invalid_argument")
+})
