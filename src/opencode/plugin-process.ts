@@ -128,7 +128,7 @@ export class PluginProcess {
     const owners = [...this.#instances.entries()].filter(([at]) => directory === undefined || directory === at)
     if (owners.length === 0)
       throw new SturdyError("stream_unknown", `no open directory has session ${session_id}`, "Open its directory.")
-    await Promise.all(owners.map(([, instance]) => instance.sync.compare(session_id)))
+    await Promise.all(owners.map(([, instance]) => instance.sync.resync(session_id)))
   }
 
   #tell(notice: Notice): void {

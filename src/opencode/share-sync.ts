@@ -6,7 +6,7 @@ import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import { catchUp, type StateOp } from "./catch-up.ts"
-import { childShares, shareChild } from "./child-shares.ts"
+import { childShares, shareChild, wasSharedFor } from "./child-shares.ts"
 import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { LiveText } from "./live-text.ts"
@@ -14,7 +14,7 @@ import { checked, isComplete } from "./log-check.ts"
 import { mapEvent, type MappedOp } from "./map-event.ts"
 import { SessionModels } from "./session-models.ts"
 import type { Notices } from "./notice.ts"
-import { type Redact, shared } from "./redact.ts"
+import { type Redact, shared, type SharedOp } from "./redact.ts"
 import { Repeated } from "./repeated.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
@@ -53,7 +53,7 @@ export class ShareSync {
     this.#liveText = liveTextMs === undefined ? undefined : new LiveText(clock, liveTextMs)
     this.#models = new SessionModels(outbox)
     this.#catchUps = new Repeated(clock, {
-      run: (session_id) => this.#catchUp(session_id),
+      run: (session_id) => this.#run(session_id),
       failed: (error) => {
         // opencode goes down, or is not up yet: it is asked again.
         if (error instanceof SourceSilent) return
@@ -93,6 +93,12 @@ export class ShareSync {
     return this.#catchUps.want(session_id)
   }
 
+  /** The same, for an outbox's `resync` hook: rejects if it could not be done, so that the hook is called again. */
+  async resync(session_id: string): Promise<void> {
+    await this.compare(session_id)
+    if (this.#owed.has(session_id)) throw new SourceSilent(`the state of ${session_id} could not be recorded yet`)
+  }
+
   /**
    * Removes the session's share, and those that were made for its children. On disk when it returns.
    *
@@ -129,9 +135,9 @@ export class ShareSync {
   }
 
   /** Those that began while nobody looked. */
-  async #shareChildren(session_id: string): Promise<void> {
+  async #shareChildren(session_id: string, stream: Stream): Promise<void> {
     for (const child of await this.#options.source.children(session_id)) {
-      if (!isOpencodeId(child) || this.shares.current(child)) continue
+      if (!isOpencodeId(child) || this.shares.current(child) || wasSharedFor(this.shares, child, stream)) continue
       if (shareChild(this.shares, child, session_id)) void this.compare(child)
     }
   }
@@ -148,25 +154,53 @@ export class ShareSync {
 
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
   prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
-    const value = shared({ session_id, method: op.method, value: op.args[0] }, this.#options.redact)
+    const value = this.#shared({ session_id, method: op.method, value: op.args[0] })
     return value ? { ...op, args: [value] } : { ...op, stale: true }
   }
 
-  async #catchUp(session_id: string): Promise<void> {
+  /** Undefined also if the hook fails: one value that it cannot take must not hold up all others. */
+  #shared(op: SharedOp): Record<string, unknown> | undefined {
+    try {
+      return shared(op, this.#options.redact)
+    } catch (error) {
+      // Neither the value nor the text of the error: both may be what must not be seen.
+      const message = `${op.method} of ${op.session_id} is not shared: ${codeOf(error)} while it was made ready`
+      this.#options.notices.once(`redact ${op.method} ${codeOf(error)}`, { level: "error", message })
+      return
+    }
+  }
+
+  /** Deleted while nobody heard. A share is removed for ever: it must be certain. */
+  #isGone(session_id: string, log: EventLog | undefined, known: ReadonlyMap<string, string>): boolean {
+    if (log) return log.directoryOf(session_id) === undefined
+    // What was never recorded may be a session that is still to come, or a stream that is none of a session.
+    return this.#options.source.isAuthority && (known.has("session") || [...known.keys()].some(isOfMessage))
+  }
+
+  /** What is owed when it ends came while it ran. */
+  async #run(session_id: string): Promise<void> {
+    const isOwed = this.#owed.delete(session_id)
+    try {
+      await this.#catchUp(session_id, isOwed)
+    } catch (error) {
+      if (isOwed) this.#owed.add(session_id)
+      throw error
+    }
+  }
+
+  async #catchUp(session_id: string, isOwed: boolean): Promise<void> {
     const { outbox, source, clock, directory, children } = this.#options
     const stream = this.shares.current(session_id)
     if (!stream) return
     const turns = new Turns(clock)
     const turn = () => turns.take()
-    const isOwed = this.#owed.has(session_id)
     const log = this.#options.log()
     if (log && directory !== undefined && (log.directoryOf(session_id) ?? directory) !== directory) return
     if (log && !isOwed && (await isComplete(outbox, log, session_id, stream, turn))) return
     const seq = log?.lastSeq(session_id)
     const known = stream.items()
     const info = await source.info(session_id)
-    // Deleted where this plugin was not: both must say so before a share is removed for ever.
-    if (!info) return log && log.directoryOf(session_id) === undefined ? this.remove(session_id) : undefined
+    if (!info) return this.#isGone(session_id, log, known) ? this.remove(session_id) : undefined
     if (directory !== undefined && info.directory !== directory) return
     const messages = await source.messages(session_id)
     const diff = await source.diff(session_id)
@@ -177,15 +211,14 @@ export class ShareSync {
     const { ops, told } = await this.#models.puts(stream, messages, isOwed, source)
     for (const op of ops) stream.record(prepare(op))
     told()
-    if (children) await this.#shareChildren(session_id)
-    this.#owed.delete(session_id)
+    if (children) await this.#shareChildren(session_id, stream)
     if (seq !== undefined) checked(outbox, stream, seq)
   }
 }
 
 /** The session that an event is about, if it is of a kind that is heard: most events of a bus are not. */
 function sessionIdOf(event: BusEvent): string | undefined {
-  if (!heard.has(event.type)) return
+  if (!isRecord(event) || !heard.has(event.type) || !isRecord(event.properties)) return
   const session_id = event.properties.sessionID
   return isOpencodeId(session_id) ? session_id : undefined
 }
@@ -202,6 +235,10 @@ const heard: ReadonlySet<string> = new Set([
   "message.part.removed",
   "message.part.delta",
 ])
+
+function isOfMessage(key: string): boolean {
+  return key.startsWith("message/")
+}
 
 function codeOf(error: unknown): string {
   return error instanceof SturdyError ? error.code : error instanceof Error ? error.name : typeof error
