@@ -3,9 +3,9 @@
  * removed with the parent's. A child that somebody shared by itself has nothing to do with that.
  */
 import type { Stream } from "../index.ts"
-import type { SessionShares } from "./session-shares.ts"
+import { type SessionShares, sessionOf } from "./session-shares.ts"
 
-/** Notes, on disk, whose child a share was made for. */
+/** Notes, on disk, for which share of its parent a share was made. */
 function sourceOf(stream: Stream): string {
   return `opencode/parent/${stream.name}`
 }
@@ -16,7 +16,7 @@ export function shareChild(shares: SessionShares, session_id: string, parent_id:
   if (!parent) return
   const { stream, isNew } = shares.share(session_id, parent.status().service)
   // Cut short here it is a share of its own: it stays until somebody removes it, and is shown in `sturdy status`.
-  if (isNew) shares.outbox.unit(() => {}, { bookmark: { source: sourceOf(stream), place: 1, mark: parent_id } })
+  if (isNew) shares.outbox.unit(() => {}, { bookmark: { source: sourceOf(stream), place: 1, mark: parent.name } })
   return stream
 }
 
@@ -24,6 +24,12 @@ export function shareChild(shares: SessionShares, session_id: string, parent_id:
 export function childShares(shares: SessionShares, parent_id: string): Stream[] {
   return shares.all().flatMap(({ session_id, stream }) => {
     const { mark } = shares.outbox.bookmark(sourceOf(stream)) ?? {}
-    return mark === parent_id ? [...childShares(shares, session_id), stream] : []
+    return mark !== undefined && sessionOf(mark) === parent_id ? [...childShares(shares, session_id), stream] : []
   })
+}
+
+/** Was the child's last share made for this one of its parent's? If it is removed now, somebody wished so. */
+export function wasSharedFor(shares: SessionShares, session_id: string, parent: Stream): boolean {
+  const latest = shares.latest(session_id)
+  return latest !== undefined && shares.outbox.bookmark(sourceOf(latest))?.mark === parent.name
 }

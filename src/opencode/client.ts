@@ -5,7 +5,7 @@
  * Never awaited while a plugin is set up or a config hook runs: opencode answers only after that (measured: a deadlock).
  */
 import { isRecord } from "./event.ts"
-import { type ModelName, type SessionMessage, type SessionSource, SourceSilent } from "./session-source.ts"
+import { isMessage, type ModelName, type SessionMessage, type SessionSource, SourceSilent } from "./session-source.ts"
 
 interface Answer {
   data?: unknown
@@ -27,6 +27,8 @@ export interface OpencodeClient {
 const page_messages = 200
 
 export class ClientSource implements SessionSource {
+  readonly isAuthority = false
+
   constructor(readonly client: OpencodeClient) {}
 
   async info(id: string): Promise<Record<string, unknown> | undefined> {
@@ -81,8 +83,4 @@ async function asked(answer: Promise<Answer> | undefined): Promise<Answer> {
 /** Of what is no part of the state that must be caught up: without an answer it is left out. */
 async function askedIfThere(answer: Promise<Answer> | undefined): Promise<Answer> {
   return asked(answer).catch((): Answer => ({}))
-}
-
-function isMessage(value: unknown): value is SessionMessage {
-  return isRecord(value) && isRecord(value.info) && Array.isArray(value.parts) && value.parts.every(isRecord)
 }

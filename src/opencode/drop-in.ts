@@ -2,15 +2,24 @@
  * The source-linked form: in the place of opencode's own share client (ShareNext), with its three calls. For a host that
  * is built from opencode's source, or anything with its events.
  */
-import { openOutbox, type HostDatabase, type Outbox, type OutboxOptions, type Protocol, type Stream } from "../index.ts"
+import {
+  openOutbox,
+  SturdyError,
+  type HostDatabase,
+  type Outbox,
+  type OutboxOptions,
+  type Protocol,
+  type Stream,
+} from "../index.ts"
 import { systemClock } from "../intent/system.ts"
-import { type BusEvent, isRecord } from "./event.ts"
+import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { ShareInfo } from "./gateway.ts"
+import { checkLink } from "./link-check.ts"
 import { type Notice, Notices } from "./notice.ts"
 import { endpointOf } from "./plugin-options.ts"
 import type { Redact } from "./redact.ts"
 import { sessionOf } from "./session-shares.ts"
-import { type SessionMessage, SourceSilent } from "./session-source.ts"
+import { isMessage, SourceSilent } from "./session-source.ts"
 import { shareInfo } from "./share-info.ts"
 import { ShareSync } from "./share-sync.ts"
 
@@ -18,7 +27,7 @@ type Maybe<T> = T | Promise<T>
 
 /** The host's own sessions, for what must be caught up, and for what is there when a session is shared. */
 export interface HostSessions {
-  /** Undefined if there is no such session. */
+  /** Undefined if there is no such session: its share is removed if it was there before. */
   get(session_id: string): Maybe<object | undefined>
   /** With their parts, oldest first. */
   messages(session_id: string): Maybe<{ info: object; parts: object[] }[]>
@@ -28,7 +37,10 @@ export interface HostSessions {
 }
 
 export interface ShareSyncLink {
-  /** A file of its own, tables in the host's database, or an outbox that the host has opened. */
+  /**
+   * A file of its own, tables in the host's database, or an outbox that the host has opened, with headers, protocols and
+   * a `resync` hook of its own: `resync: (stream) => sync.resync(stream)`.
+   */
   outbox: string | HostDatabase | Outbox
   /** Origin of the share service, or its Cap'n Web endpoint. It takes ids that are made here. */
   service: string
@@ -56,21 +68,27 @@ export interface LinkedShareSync {
   readonly outbox: Outbox
   /** Begins to record, and looks for what was missed since the last process. */
   init(bus: EventBus): void
-  /** The session's share, made if there is none: offline too. Committed when it resolves. */
+  /**
+   * The session's share, made if there is none: offline too. Committed when it resolves.
+   *
+   * @throws SturdyError `invalid_argument`, and as `Outbox.stream`
+   */
   create(session_id: string): Promise<ShareInfo>
   /** Committed when it resolves; removed when its service can be reached. */
   remove(session_id: string): Promise<void>
+  /** Records the session's state again: the `resync` hook of an outbox that the host has opened. Rejects if it cannot. */
+  resync(stream: Stream): Promise<void>
 }
 
 /**
  * @throws SturdyError `invalid_argument`, and as `openOutbox`.
  */
 export function shareSync(link: ShareSyncLink): LinkedShareSync {
+  checkLink(link)
   const service = endpointOf(link.service)
-  const notices = new Notices((notice) => link.notify?.(notice))
-  const outbox = opened(link, async (stream) => {
-    if (!(await sync.compare(sessionOf(stream.name)))) throw new SourceSilent(`nobody told of ${stream.name}`)
-  })
+  const notices = new Notices((notice) => tell(link, notice))
+  const resync = (stream: Stream) => sync.resync(sessionOf(stream.name))
+  const outbox = opened(link, resync)
   notices.follow(outbox)
   const sync: ShareSync = new ShareSync({
     outbox,
@@ -89,14 +107,24 @@ export function shareSync(link: ShareSyncLink): LinkedShareSync {
       for (const { session_id } of sync.shares.all()) void sync.look(session_id)
     },
     async create(session_id) {
+      if (!isOpencodeId(session_id))
+        throw new SturdyError("invalid_argument", "the session's id is none of opencode's", 'It holds no "/".')
       const { stream, isNew } = sync.shares.share(session_id, service)
       if (isNew) void sync.compare(session_id)
       return shareInfo(outbox, stream)
     },
     async remove(session_id) {
-      sync.remove(session_id)
+      if (isOpencodeId(session_id)) sync.remove(session_id)
     },
+    resync,
   }
+}
+
+/** What the host does with it, and what fails there, is its own affair: a bus, or a catch-up, is what called. */
+function tell({ notify }: ShareSyncLink, notice: Notice): void {
+  // Async: what it throws, and what it returns that is rejected, end here alike.
+  const said = async () => notify?.(notice)
+  said().catch(() => {})
 }
 
 function opened(link: ShareSyncLink, resync: (stream: Stream) => Promise<void>): Outbox {
@@ -107,16 +135,28 @@ function opened(link: ShareSyncLink, resync: (stream: Stream) => Promise<void>):
 
 function sourceOf({ sessions, model }: ShareSyncLink) {
   return {
+    isAuthority: true,
     async info(session_id: string) {
       const info = await sessions.get(session_id)
       if (info === undefined || isRecord(info)) return info
       throw new SourceSilent(`sessions.get answered no object for ${session_id}`)
     },
-    messages: async (session_id: string) => (await sessions.messages(session_id)) as SessionMessage[],
-    diff: async (session_id: string) => sessions.diff?.(session_id),
-    children: async (session_id: string) => (await sessions.children?.(session_id)) ?? [],
+    async messages(session_id: string) {
+      const messages: unknown = await sessions.messages(session_id)
+      if (Array.isArray(messages) && messages.every(isMessage)) return messages
+      throw new SourceSilent(`sessions.messages answered no list of { info, parts } for ${session_id}`)
+    },
+    async diff(session_id: string) {
+      const diff: unknown = await sessions.diff?.(session_id)
+      return Array.isArray(diff) ? diff : undefined
+    },
+    async children(session_id: string) {
+      const children: unknown = await sessions.children?.(session_id)
+      return Array.isArray(children) ? children : []
+    },
     async model({ provider_id, model_id }: { provider_id: string; model_id: string }) {
-      return (await model?.(provider_id, model_id)) as Record<string, unknown> | undefined
+      const known: unknown = await model?.(provider_id, model_id)
+      return isRecord(known) ? known : undefined
     },
   }
 }

@@ -6,6 +6,13 @@
 import type { Clock } from "../intent/seam.ts"
 import { type BusEvent, isRecord } from "./event.ts"
 
+/** Below it a text would be sent more often than anyone reads; ms. */
+export const live_text_ms_min = 100
+
+export function isLiveTextMs(value: unknown): value is number | undefined {
+  return value === undefined || (typeof value === "number" && Number.isFinite(value) && value >= live_text_ms_min)
+}
+
 /** Parts that are followed at the same time: the memory that an endless stream of parts may take. */
 const parts_max = 100
 

@@ -89,8 +89,8 @@ export class PluginInstance implements GatewayHost {
     if (isNew) void this.sync.compare(session_id)
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
-    const wait_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
-    const isKnown = await whenKnown(outbox, stream, wait_ms, seams.clock)
+    const limit_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
+    const isKnown = await whenKnown(outbox, stream, { limit_ms, patient: !isForeseen, clock: seams.clock })
     if (isKnown || isForeseen) return this.#told(session_id, stream)
     // Who asked is told that it failed: it must not be made later, behind his back.
     if (isNew) stream.remove()
@@ -142,10 +142,12 @@ export class PluginInstance implements GatewayHost {
     const { outbox, seams } = this.host
     const info = shareInfo(outbox, stream)
     if (stream.status().url === undefined)
-      void whenKnown(outbox, stream, correction_ms, seams.clock).then(async (isKnown) => {
-        if (isKnown && shareInfo(outbox, stream).url !== info.url)
-          await this.client.session?.share?.({ path: { id: session_id } }).catch(() => {})
-      })
+      void whenKnown(outbox, stream, { limit_ms: correction_ms, patient: true, clock: seams.clock }).then(
+        async (isKnown) => {
+          if (isKnown && shareInfo(outbox, stream).url !== info.url)
+            await this.client.session?.share?.({ path: { id: session_id } }).catch(() => {})
+        },
+      )
     return info
   }
 

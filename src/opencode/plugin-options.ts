@@ -1,6 +1,7 @@
 /** What a user may say: the plugin's options in opencode.json, and the environment. All of it checked before anything is shared. */
 import { SturdyError } from "../intent/error.ts"
 import { isRecord } from "./event.ts"
+import { isLiveTextMs, live_text_ms_min } from "./live-text.ts"
 
 export type ShareTransport = "rpc" | "http" | "rest" | "auto"
 
@@ -24,9 +25,6 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const names = ["service", "database", "children", "redact", "liveTextMs"]
 
-/** Below it a text would be sent more often than anyone reads; ms. */
-const live_text_ms_min = 100
-
 /** @throws SturdyError `invalid_argument`, naming the option; never a value, which may be a secret. */
 export function pluginOptions(given: unknown, env: Environment): PluginOptions {
   const options = given ?? {}
@@ -35,14 +33,13 @@ export function pluginOptions(given: unknown, env: Environment): PluginOptions {
   if (unknown !== undefined) throw wrong(`there is no option ${JSON.stringify(unknown)}; there are ${names.join(", ")}`)
   const { service, database, children = false, redact, liveTextMs } = options
   if (typeof children !== "boolean") throw wrong("children must be true or false")
-  if (liveTextMs !== undefined && !(Number.isFinite(liveTextMs) && (liveTextMs as number) >= live_text_ms_min))
-    throw wrong(`liveTextMs must be a number of milliseconds from ${live_text_ms_min} on`)
+  if (!isLiveTextMs(liveTextMs)) throw wrong(`liveTextMs must be a number of milliseconds from ${live_text_ms_min} on`)
   return {
     service: service === undefined ? undefined : endpointOf(service),
     database: textOf("database", database),
     children,
     redact: textOf("redact", redact),
-    liveTextMs: liveTextMs as number | undefined,
+    liveTextMs,
     transport: transportOf(env.OPENCODE_SHARE_TRANSPORT),
     serviceKey: keyOf(env.OPENCODE_SHARE_RPC_KEY),
   }

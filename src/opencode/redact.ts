@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
+import { isThenable } from "../intent/thenable.ts"
 import { isRecord } from "./event.ts"
 import { fitted } from "./fit.ts"
 
@@ -48,7 +49,11 @@ export function shared(op: SharedOp, redact: Redact | undefined): Record<string,
   const public_ = op.method === "model.put" ? withPublicModels(plain) : plain
   const value = redact ? redact({ ...op, value: public_ }) : public_
   if (value === undefined) return
-  if (!isRecord(value)) throw new TypeError(`redact returned neither an object nor undefined for ${op.method}`)
+  if (!isRecord(value) || isThenable(value)) {
+    // Nobody waits for it: a rejection that is nobody's would end the host's process.
+    Promise.resolve(value).catch(() => {})
+    throw new TypeError(`redact returned neither an object nor undefined for ${op.method}`)
+  }
   return fitted(redact ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : value)
 }
 

@@ -1,6 +1,6 @@
 /** Work per session that is done one at a time, again if it is wanted meanwhile, and again later if it fails. */
 import { backoffMs } from "../intent/backoff.ts"
-import type { Clock } from "../intent/seam.ts"
+import type { Clock, Timer } from "../intent/seam.ts"
 import { systemRandom } from "../intent/system.ts"
 
 export interface Work {
@@ -20,6 +20,8 @@ interface Entry {
 export class Repeated {
   readonly #running = new Map<string, Entry>()
   readonly #failures = new Map<string, number>()
+  /** The next try of work that failed. */
+  readonly #retries = new Map<string, Timer>()
   /** All sessions take turns: a process that starts with hundreds of shares does not ask for all of them at once. */
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -53,6 +55,8 @@ export class Repeated {
   }
 
   async #run(session_id: string): Promise<boolean> {
+    this.#retries.get(session_id)?.cancel()
+    this.#retries.delete(session_id)
     try {
       await this.work.run(session_id)
       this.#failures.delete(session_id)
@@ -61,7 +65,8 @@ export class Repeated {
       this.work.failed(error)
       const failures = (this.#failures.get(session_id) ?? 0) + 1
       this.#failures.set(session_id, failures)
-      this.clock.timer(backoffMs(failures, backoff, systemRandom), () => void this.want(session_id), false)
+      const retry = () => void this.want(session_id)
+      this.#retries.set(session_id, this.clock.timer(backoffMs(failures, backoff, systemRandom), retry, false))
       return false
     }
   }

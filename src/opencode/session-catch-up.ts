@@ -7,7 +7,7 @@ import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import { catchUp, recordSession, type StateOp } from "./catch-up.ts"
-import { shareChild } from "./child-shares.ts"
+import { shareChild, wasSharedFor } from "./child-shares.ts"
 import { isOpencodeId } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { checked, isComplete } from "./log-check.ts"
@@ -91,8 +91,7 @@ export class SessionCatchUp {
     const seq = log?.lastSeq(session_id)
     const latest = stream.latest("session")
     const info = await source.info(session_id)
-    // Deleted where this plugin was not: both must say so before a share is removed for ever.
-    if (!info) return log && log.directoryOf(session_id) === undefined ? this.#parts.remove(session_id) : undefined
+    if (!info) return this.#isGone(session_id, log, stream) ? this.#parts.remove(session_id) : undefined
     if (directory !== undefined && info.directory !== directory) return
     // opencode counts costs and tokens in it without announcing them.
     recordSession(parts, latest, info)
@@ -104,7 +103,7 @@ export class SessionCatchUp {
     const { ops, told } = await this.models.puts(stream, messages, isOwed, source)
     for (const op of ops) stream.record(prepare(op))
     told()
-    if (children) await this.#shareChildren(session_id)
+    if (children) await this.#shareChildren(session_id, stream)
     // Its events tell of what changed meanwhile, not of what lies beside.
     if (touched) return void clock.timer(touched_ms, () => void this.compare(session_id), false)
     if (seq !== undefined) checked(outbox, stream, seq)
@@ -112,11 +111,19 @@ export class SessionCatchUp {
   }
 
   /** Those that began while nobody looked. */
-  async #shareChildren(session_id: string): Promise<void> {
-    for (const child of await this.#parts.source.children(session_id)) {
-      if (!isOpencodeId(child) || this.#parts.shares.current(child)) continue
-      if (shareChild(this.#parts.shares, child, session_id)) void this.compare(child)
+  async #shareChildren(session_id: string, stream: Stream): Promise<void> {
+    const { shares, source } = this.#parts
+    for (const child of await source.children(session_id)) {
+      if (!isOpencodeId(child) || shares.current(child) || wasSharedFor(shares, child, stream)) continue
+      if (shareChild(shares, child, session_id)) void this.compare(child)
     }
+  }
+
+  /** Deleted while nobody heard. A share is removed for ever: it must be certain. */
+  #isGone(session_id: string, log: EventLog | undefined, stream: Stream): boolean {
+    if (log) return log.directoryOf(session_id) === undefined
+    // What was never recorded may be a session that is still to come, or a stream that is none of a session.
+    return this.#parts.source.isAuthority && stream.latest("session") !== undefined
   }
 
   #livesElsewhere(session_id: string): boolean {

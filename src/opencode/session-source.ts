@@ -1,4 +1,5 @@
 /** What a catch-up asks of opencode: the sessions as they are. A plugin asks through a client, a linked host directly. */
+import { isRecord } from "./event.ts"
 
 export interface SessionMessage {
   info: Record<string, unknown>
@@ -13,6 +14,8 @@ export interface ModelName {
 
 /** Every answer may be late, and none is changed by who gets it. What rejects is asked again later. */
 export interface SessionSource {
+  /** Its word alone is enough that a session is gone; else a request may have gone astray. */
+  readonly isAuthority: boolean
   /** The session's info; undefined if there is no such session. */
   info(session_id: string): Promise<Record<string, unknown> | undefined>
   /** All messages of the session with their parts, oldest first. */
@@ -27,3 +30,7 @@ export interface SessionSource {
 
 /** opencode did not answer, or not what is expected of it. */
 export class SourceSilent extends Error {}
+
+export function isMessage(value: unknown): value is SessionMessage {
+  return isRecord(value) && isRecord(value.info) && Array.isArray(value.parts) && value.parts.every(isRecord)
+}

@@ -25,15 +25,26 @@ export function baseOf(service: string): string {
   return service.replace(/\/rpc\/share$/, "")
 }
 
-/** True once the service has said the URL; false if it does not within the time, or a block stands in the way. */
-export async function whenKnown(outbox: Outbox, stream: Stream, limit_ms: number, clock: Clock): Promise<boolean> {
+/**
+ * True once the service has said the URL; false if it does not within the time, or a block stands in the way; with
+ * `patient` false also if an attempt fails.
+ */
+export async function whenKnown(
+  outbox: Outbox,
+  stream: Stream,
+  { limit_ms, patient, clock }: { limit_ms: number; patient: boolean; clock: Clock },
+): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const look = () => {
     const { url, block, removed } = stream.status()
     if (url !== undefined) resolve(true)
     else if (block || removed) resolve(false)
   }
-  const unlisten = outbox.onAny((event) => "stream" in event && event.stream === stream.name && look())
+  const unlisten = outbox.onAny((event) => {
+    if (!("stream" in event) || event.stream !== stream.name) return
+    look()
+    if (event.name === "failed" && !patient) resolve(false)
+  })
   const timer = clock.timer(limit_ms, () => resolve(false), false)
   try {
     look()

@@ -12,9 +12,9 @@ import type { EventLog } from "./event-log.ts"
 import { LiveText } from "./live-text.ts"
 import { mapEvent, type MappedOp } from "./map-event.ts"
 import type { Notices } from "./notice.ts"
-import { type Redact, shared } from "./redact.ts"
+import { type Redact, shared, type SharedOp } from "./redact.ts"
 import { isClosed, SessionCatchUp } from "./session-catch-up.ts"
-import type { SessionSource } from "./session-source.ts"
+import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
 import { turnNote } from "./turn-owner.ts"
 
@@ -85,6 +85,11 @@ export class ShareSync {
     return this.#catchUp.compare(session_id)
   }
 
+  /** The same, for an outbox's `resync` hook: rejects if it could not be done, so that the hook is called again. */
+  async resync(session_id: string): Promise<void> {
+    if (!(await this.compare(session_id))) throw new SourceSilent(`the state of ${session_id} is not recorded yet`)
+  }
+
   /**
    * Removes the session's share, and those that were made for its children. On disk when it returns.
    *
@@ -133,8 +138,21 @@ export class ShareSync {
 
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
   #prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
-    const value = shared({ session_id, method: op.method, value: op.args[0] }, this.#options.redact)
+    const value = this.#shared({ session_id, method: op.method, value: op.args[0] })
     return value ? { ...op, args: [value], onlyIfChanged: `${op.method} ${canonical(value)}` } : { ...op, stale: true }
+  }
+
+  /** Undefined also if the hook fails: one value that it cannot take must not hold up all others. */
+  #shared(op: SharedOp): Record<string, unknown> | undefined {
+    try {
+      return shared(op, this.#options.redact)
+    } catch (error) {
+      // Neither the value nor the text of the error: both may be what must not be seen.
+      const kind = error instanceof Error ? error.name : typeof error
+      const message = `${op.method} of ${op.session_id} is not shared: ${kind} while it was made ready`
+      this.#options.notices.once(`redact ${op.method} ${kind}`, { level: "error", message })
+      return
+    }
   }
 }
 
