@@ -91,23 +91,22 @@ function meaningOf(shipment: Shipment, post: Post, answer: PostAnswer, facts: Ou
   return appended(shipment, post, answer, facts, patch)
 }
 
-function createRefused(stream: StreamRow, answer: { code: string; message: string }, post: Post): Next {
-  if (answer.code === "share_removed") return post.remove ? { go: "closed" } : blocked("share_removed", answer.message)
+/** A call that was refused; `service_id`: by whom. */
+type Refused = Extract<Answer<never>, { kind: "refused" }>
+
+function createRefused(stream: StreamRow, answer: Refused, post: Post): Next {
+  if (answer.code === "share_removed")
+    return post.remove ? removedBefore(stream, answer) : blocked("share_removed", answer.message)
   if (answer.code === "share_exists")
     return blocked("share_unknown", `the service has a share of this id that is not ours: ${answer.message}`)
   return refusedCall(stream, answer)
 }
 
-function redeemRefused(
-  stream: StreamRow,
-  post: Post,
-  answer: { code: string; message: string },
-  patch: StreamPatch,
-): Next {
-  if (answer.code === "share_removed" && post.remove) return { go: "closed" }
+function redeemRefused(stream: StreamRow, post: Post, answer: Refused, patch: StreamPatch): Next {
+  if (answer.code === "share_removed" && post.remove) return removedBefore(stream, answer)
   if (answer.code !== "share_unknown") return refusedCall(stream, answer)
-  // Nobody can create it again: for a removal that is as good as removed.
-  if (stream.session_id === null) return post.remove ? { go: "closed" } : blocked("share_unknown", answer.message)
+  if (stream.session_id === null)
+    return post.remove ? unknownToRemove(stream, answer) : blocked("share_unknown", answer.message)
   if (stream.granted === 0) return retry("share_unknown", answer.message)
   // The service lost the share. Nothing is published there before its identity is known: createShare and redeemShare
   // alone come first.
@@ -116,10 +115,34 @@ function redeemRefused(
   return retry("share_unknown", answer.message, { at_once: true })
 }
 
+/** It knew the secret, so it knew the share: an older one, that does not say who it is, is believed. */
+function removedBefore(stream: StreamRow, answer: Refused): Next {
+  const { service_id = stream.service_id } = answer
+  return isOwn(stream, service_id) ? { go: "closed" } : saidByAnother(stream, answer)
+}
+
+/** Nobody can create it again: as good as removed, if the service says so to which the stream belongs. */
+function unknownToRemove(stream: StreamRow, answer: Refused): Next {
+  return isOwn(stream, answer.service_id) ? { go: "closed" } : saidByAnother(stream, answer)
+}
+
+/** A stream that had no grant yet belongs to whoever answers. */
+function isOwn(stream: StreamRow, service_id: string | null | undefined): boolean {
+  return stream.service_id === null || stream.service_id === service_id
+}
+
+function saidByAnother({ service, service_id, secret }: StreamRow, answer: Refused): Next {
+  const who = withoutSecret(answer.service_id ?? "of an identity that it does not say", secret)
+  return blocked(
+    "other_server",
+    `the service at ${service} is ${who}, and says of the removal: ${answer.message}; this stream belongs to ${service_id}`,
+  )
+}
+
 function grantFault(stream: StreamRow, grant: GrantFacts): Next | undefined {
   const wrong = grantFactsFault(grant, stream.share_id)
   if (wrong) return protocolFault(`an answer that is no grant: ${wrong}`)
-  if (stream.service_id === null || stream.service_id === grant.service_id) return
+  if (isOwn(stream, grant.service_id)) return
   return blocked(
     "other_server",
     `the service at ${stream.service} is ${grant.service_id}; this stream belongs to ${stream.service_id}`,

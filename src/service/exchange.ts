@@ -22,8 +22,9 @@ export async function bodyText(exchange: Exchange, bytes_max: number): Promise<s
   return body.text
 }
 
-export function failure(status: number, code: string, message: string): Response {
-  return Response.json({ error: { code, message } }, { status })
+/** `more`: what an error says beside its code. */
+export function failure(status: number, code: string, message: string, more: { service_id?: string } = {}): Response {
+  return Response.json({ error: { code, message, ...more } }, { status })
 }
 
 export function wrongVerb(allow: string): Response {

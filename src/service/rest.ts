@@ -149,7 +149,8 @@ function fieldsOf(value: unknown): Record<string, unknown> {
 
 function coded(error: unknown): Response {
   if (!(error instanceof ShareError)) throw error
-  const response = failure(statuses[error.code], error.code, error.message)
+  const { code, message, service_id } = error
+  const response = failure(statuses[code], code, message, service_id === undefined ? {} : { service_id })
   if (error.code === "busy") response.headers.set("retry-after", String(Math.ceil(busy_retry_ms / 1_000)))
   return response
 }

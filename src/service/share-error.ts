@@ -6,6 +6,8 @@ import type { ShareErrorCode } from "../wire/contract.ts"
 
 export class ShareError extends Error {
   readonly code: ShareErrorCode | "internal"
+  /** Whose word it is, as in a grant. */
+  declare service_id?: string
 
   constructor(code: ShareErrorCode | "internal", message: string) {
     super(message)

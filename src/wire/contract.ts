@@ -150,7 +150,10 @@ export interface Refusal {
 
 export const shareErrorCodes = [...refusalCodes, "share_exists"] as const
 
-/** Own property `code` of the errors that every method but appendOps throws: error names do not cross capnweb. */
+/**
+ * Own property `code` of the errors that every method but appendOps throws: error names do not cross capnweb. They also
+ * carry `service_id`: whose word it is.
+ */
 export type ShareErrorCode = (typeof shareErrorCodes)[number]
 
 export interface SharePage {

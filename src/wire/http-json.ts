@@ -127,6 +127,6 @@ function ask<T>(
     if (!error) throw statusFault(response, exchange.clock)
     const wait = retryAfterMs(response.retry_after, exchange.clock.now())
     const message = withoutSecret(error.message, secret)
-    return { kind: "refused", code: error.code, message, ...(wait !== undefined && { retry_after_ms: wait }) }
+    return { kind: "refused", ...error, message, ...(wait !== undefined && { retry_after_ms: wait }) }
   })
 }

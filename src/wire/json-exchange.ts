@@ -41,16 +41,27 @@ export function jsonOf(response: TransportResponse): unknown {
   }
 }
 
+interface CodedError {
+  code: ShareErrorCode
+  message: string
+  service_id?: string
+}
+
 /** What a refusal of the contract says in the body of an error; undefined for any other. */
-export function codedError(response: TransportResponse): { code: ShareErrorCode; message: string } | undefined {
+export function codedError(response: TransportResponse): CodedError | undefined {
   if (response.status < 400 || mediaType(response.content_type) !== "application/json") return
   try {
     const { error } = JSON.parse(response.body) as { error?: { code?: unknown; message?: unknown } }
     const code = shareErrorCodes.find((known) => known === error?.code)
-    return code && { code, message: String(error?.message ?? "") }
+    return code && error && { code, message: String(error.message ?? ""), ...serviceOf(error) }
   } catch {
     return
   }
+}
+
+/** Whose word a refusal to redeem is, if it says so. */
+export function serviceOf(error: object): { service_id?: string } {
+  return "service_id" in error && typeof error.service_id === "string" ? { service_id: error.service_id } : {}
 }
 
 /** A call's answer by what `ask` returns, or by the fault that it throws. */

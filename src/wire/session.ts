@@ -16,7 +16,7 @@ import type {
   ShareService,
   SyncInfo,
 } from "./contract.ts"
-import { faultOf, foreignFault, mediaType, statusFault } from "./json-exchange.ts"
+import { faultOf, foreignFault, mediaType, serviceOf, statusFault } from "./json-exchange.ts"
 import type { Protocol } from "./protocol.ts"
 import { TransportFault, type Transport, type TransportResponse } from "./transport.ts"
 
@@ -38,7 +38,8 @@ export interface Post {
 /** What came back for one call: a value, the server's coded refusal, an uncoded error of the server's, or nothing. */
 export type Answer<T> =
   | { kind: "value"; value: T }
-  | { kind: "refused"; code: string; message: string; retry_after_ms?: number }
+  /** `service_id`: whose word it is; a service of an older Sturdy does not say. */
+  | { kind: "refused"; code: string; message: string; service_id?: string; retry_after_ms?: number }
   | { kind: "failed"; message: string }
   | { kind: "fault"; fault: TransportFault }
 
@@ -143,6 +144,6 @@ function errorAnswer(error: unknown, secret: string): Answer<never> {
   if (error instanceof TransportFault) return { kind: "fault", fault: error }
   const message = withoutSecret(error instanceof Error ? error.message : String(error), secret)
   if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
-    return { kind: "refused", code: withoutSecret(error.code, secret), message }
+    return { kind: "refused", code: withoutSecret(error.code, secret), message, ...serviceOf(error) }
   return { kind: "failed", message }
 }

@@ -220,6 +220,34 @@ test("another service at the same address gets no batch, and blocks the stream",
   ])
 })
 
+test("a removal that another service answers stands, and goes on at the service to which the share belongs", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  record(stream, "1")
+  await box.run(outbox.flush())
+  box.replaceService(box.dir.file("another-service.db"))
+  stream.remove()
+  expect(await box.run(outbox.flush())).toMatchObject({ blocked: [{ reason: "other_server" }] })
+  box.replaceService(box.dir.file("service.db"))
+  await box.turn(120_000, 1_000)
+  expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
+  expect(() => box.admin()).toThrow("the share was removed")
+})
+
+test("a removal that another service answers is done with it once a person accepts that one", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const stream = box.stream(outbox)
+  record(stream, "1")
+  await box.run(outbox.flush())
+  box.replaceService(box.dir.file("another-service.db"))
+  stream.remove()
+  expect(await box.run(outbox.flush())).toMatchObject({ blocked: [{ reason: "other_server" }] })
+  stream.unblock({ acceptServer: true })
+  expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
+})
+
 test("a server that lost acknowledged data gets the retained ops again, and it is told and counted", async () => {
   await using box = await openBox()
   const outbox = box.open()

@@ -109,7 +109,9 @@ export const ack = (more: Partial<Ack> = {}): Ack => ({
 export const ack2 = ack({ batch_id: batch_2, cursor: 13, head_op_id: ids[2], applied: [ids[2]] })
 
 export const value = <T>(answered: unknown): Answer<T> => ({ kind: "value", value: answered as T })
-export const refused = (code: string): Answer<never> => ({ kind: "refused", code, message: `said ${code}` })
+export const refused = (code: string, more: { service_id?: string } = {}): Answer<never> => {
+  return { kind: "refused", code, message: `said ${code}`, ...more }
+}
 export const fault = (...args: ConstructorParameters<typeof TransportFault>): Answer<never> => {
   return { kind: "fault", fault: new TransportFault(...args) }
 }

@@ -5,6 +5,7 @@ import { settlementOf } from "../../src/flusher/settlement.ts"
 import { PostWindow } from "../../src/flusher/post-window.ts"
 import { postFor, type Verdict } from "../../src/flusher/verdict.ts"
 import * as limit from "../../src/intent/limit.ts"
+import type { StreamRow } from "../../src/store/stream.ts"
 import { refusalCodes } from "../../src/wire/contract.ts"
 import type { Answer } from "../../src/wire/session.ts"
 import {
@@ -111,13 +112,53 @@ describe("a refused batch", () => {
   })
 })
 
+describe("a removal of what others created", () => {
+  const removing = { time_removal: 1 }
+  const own = { service_id: "service_1" }
+  const other = { service_id: "service_2" }
+  const ungranted = { service_id: null }
+  test.each<[code: string, of: string, by: { service_id?: string }, stream: Partial<StreamRow>, meaning: string]>([
+    ["share_unknown", "its own service", own, {}, "closed"],
+    ["share_unknown", "another service", other, {}, "block other_server"],
+    ["share_unknown", "one that does not say who it is", {}, {}, "block other_server"],
+    ["share_unknown", "another service, before any grant", other, ungranted, "closed"],
+    ["share_unknown", "one that does not say who it is, before any grant", {}, ungranted, "closed"],
+    ["share_removed", "its own service", own, {}, "closed"],
+    ["share_removed", "another service", other, {}, "block other_server"],
+    // It knew the secret.
+    ["share_removed", "one that does not say who it is", {}, {}, "closed"],
+  ])("%s, said by %s", (code, _, by, stream, meaning) => {
+    expect(said({ stream: { ...removing, ...stream }, grant: refused(code, by), appended: [] })).toBe(meaning)
+    if (code === "share_removed")
+      expect(
+        said({ stream: { ...removing, ...stream }, created: refused(code, by), grant: refused(code), appended: [] }),
+      ).toBe(meaning)
+  })
+
+  test("names both services, and no secret that one of them says", () => {
+    const { next } = verdictOf({
+      stream: removing,
+      grant: refused("share_unknown", { service_id: row.secret }),
+      appended: [],
+    })
+    expect(next.go === "block" && next.block.message).toContain(
+      "is [secret], and says of the removal: said share_unknown",
+    )
+    expect(next.go === "block" && next.block.message).toEndWith("belongs to service_1")
+  })
+})
+
 describe("redeemShare that throws", () => {
   const created = { session_id: "ses_1", granted: 0, service_id: null }
   const table: [string, Case, string][] = [
     ["share_unknown, not created here", {}, "block share_unknown"],
     ["share_unknown before the first Grant", { stream: created }, "retry share_unknown"],
     ["share_unknown after a Grant, created here", { stream: { session_id: "ses_1" } }, "retry share_unknown at once"],
-    ["share_unknown, removing what others created", { stream: { time_removal: 1 } }, "closed"],
+    [
+      "share_unknown, removing what others created, said by nobody",
+      { stream: { time_removal: 1 } },
+      "block other_server",
+    ],
     [
       "share_unknown, removing what was created here",
       { stream: { time_removal: 1, session_id: "ses_1" } },

@@ -191,21 +191,21 @@ describe("nothing is lost", () => {
     expect(await outbox.flush()).toEqual({ settled: true, blocked: [] })
     expect(Object.keys(box.server.items)).toEqual(["session", "message/msg_1"])
   })
+})
 
-  test("by the end of the process between create and sync: the share is known to the next", async () => {
-    await using box = await openBox()
-    const gate = Promise.withResolvers<void>()
-    const held = box.server.hold(gate.promise)
-    const first = box.open()
-    put(box.stream(first), "session.put", session)
-    await held
-    await first.close({ flush_ms: 0 })
-    expect(box.row()).toMatchObject({ remote_id: "shr1", protocol: "rest" })
-    gate.resolve()
-    const outbox = box.open()
-    expect(await outbox.flush()).toEqual({ settled: true, blocked: [] })
-    expect([box.server.shares.size, box.server.items]).toEqual([1, { session }])
-  })
+test("a share whose process ended between create and sync is known to the next", async () => {
+  await using box = await openBox()
+  const gate = Promise.withResolvers<void>()
+  const held = box.server.hold(gate.promise)
+  const first = box.open()
+  put(box.stream(first), "session.put", session)
+  await held
+  await first.close({ flush_ms: 0 })
+  expect(box.row()).toMatchObject({ remote_id: "shr1", protocol: "rest" })
+  gate.resolve()
+  const outbox = box.open()
+  expect(await outbox.flush()).toEqual({ settled: true, blocked: [] })
+  expect([box.server.shares.size, box.server.items]).toEqual([1, { session }])
 })
 
 test("one request at a time, whatever is recorded meanwhile", async () => {

@@ -175,4 +175,30 @@ export const flusherBugs: readonly PlantedBug[] = [
       "a peer that echoes the secret in its errors, refusals and rejections does not bring it into an event",
     ),
   },
+  {
+    patch: "removal-done-by-anothers-word",
+    wrong: "a removal counts as done when another service says that it knows no such share",
+    caughtBy: byTest(
+      "flusher/removal",
+      "a removal that another service answers stands, and goes on at the service to which the share belongs",
+    ),
+  },
+  {
+    patch: "fallback-on-a-missing-key",
+    wrong: "a gateway that wants a key is a reason to speak another protocol",
+    caughtBy: byTest("wire/protocol", "who wants a key is not asked in another protocol"),
+  },
+  {
+    patch: "created-share-forgotten",
+    wrong: "the id and secret of a share that was created are lost with the attempt that was given up after it",
+    caughtBy: byTest(
+      "opencode/legacy-rest",
+      "a share whose process ended between create and sync is known to the next",
+    ),
+  },
+  {
+    patch: "create-before-the-grant",
+    wrong: "a create of our form is posted to a server of which nobody knows what it is",
+    caughtBy: byTest("wire/http-json", "opencode's own service never sees a create of our form"),
+  },
 ]

@@ -168,7 +168,7 @@ test("a sync that is not of the form changes nothing, and says where", async () 
     expect([at, said.status, said.body]).toEqual([
       at,
       400,
-      { error: { code: "malformed", message: `malformed: ${at}` } },
+      { error: { code: "malformed", message: `malformed: ${at}`, service_id: it.service.service_id } },
     ])
   }
   for (const body of ["", "nonsense", "[]", "null"])

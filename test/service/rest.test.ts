@@ -306,7 +306,7 @@ test("a handler's failure is 500 without its words", async () => {
   const failed = await it.ops(batchOf(freshId(128), 0, null, [op("fail")]))
   expect([failed.status, failed.body]).toEqual([
     500,
-    { error: { code: "internal", message: "the server failed; nothing was done" } },
+    { error: { code: "internal", message: "the server failed; nothing was done", service_id: it.service.service_id } },
   ])
   expect(it.events.filter(({ name }) => name === "failure")).toHaveLength(1)
   expect(it.rows("op")).toBe(0)

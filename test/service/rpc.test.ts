@@ -47,6 +47,23 @@ function failureOf(promise: PromiseLike<unknown>) {
   )
 }
 
+test("a refusal says whose word it is, as the grant does", async () => {
+  await using it = await serve()
+  const { ref, writer_id, service } = it
+  const refused = (promise: PromiseLike<unknown>) =>
+    Promise.resolve(promise).catch((error: Error & { code?: unknown; service_id?: unknown }) => [
+      error.code,
+      error.service_id,
+    ])
+  expect(await refused(it.session().redeemShare({ ...ref, writer_id }))).toEqual(["share_unknown", service.service_id])
+  await it.session().createShare({ ...ref, session_id: "ses_1" })
+  expect(await refused(it.session().createShare({ ...ref, session_id: "ses_2" }))).toEqual([
+    "share_exists",
+    service.service_id,
+  ])
+  expect(await it.session().redeemShare({ ...ref, writer_id })).toMatchObject({ service_id: service.service_id })
+})
+
 test("create, redeem and a window of batches go in one POST, in order", async () => {
   await using it = await serve()
   const api = it.session()

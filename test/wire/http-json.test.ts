@@ -206,6 +206,24 @@ describe("a removal", () => {
   })
 })
 
+test("a refusal of the grant says whose word it is: what another service does not know is not removed", async () => {
+  await using box = await openBox()
+  const outbox = box.open()
+  const ref = outbox.newRef(box.address)
+  const body = JSON.stringify({ ...ref, session_id: "ses_1" })
+  await box.service.fetch(new Request(`${new URL(box.address).origin}/api/share`, { method: "POST", body }))
+  const stream = outbox.stream("s", ref)
+  put(stream, "msg_1")
+  await outbox.flush()
+  box.fates.push(says(404, { error: { code: "share_unknown", message: "no", service_id: "another_service" } }))
+  stream.remove()
+  expect((await outbox.flush()).blocked).toMatchObject([{ reason: "other_server" }])
+  const { service_id } = box.service
+  box.fates.push(says(404, { error: { code: "share_unknown", message: "no", service_id } }))
+  stream.unblock()
+  expect(await outbox.flush()).toEqual(settled)
+})
+
 describe("an answer by status and code", () => {
   test.each<[string, Fate, string]>([
     ["401", status(401), "scope_denied"],
@@ -289,6 +307,21 @@ describe("an answer by status and code", () => {
   })
 })
 
+test("opencode's own service never sees a create of our form", async () => {
+  await using box = await openBox()
+  await using legacy = await openLegacyServer()
+  const outbox = box.open({ protocols: [rpc, httpJson, legacyRest] })
+  const stream = outbox.stream("s", outbox.newRef(legacy.service), { create: { session_id: "ses_1" } })
+  put(stream, "msg_1")
+  expect(await outbox.flush()).toEqual(settled)
+  expect(legacy.requests).toEqual([
+    "POST /rpc/share",
+    expect.stringMatching(/^GET \/api\/share\/[\w-]+\/grant\?writer_id=[\w-]+$/),
+    "POST /api/share",
+    "POST /api/share/shr1/sync",
+  ])
+})
+
 describe("before a service has answered", () => {
   test("a service without the Cap'n Web endpoint is found by HTTP/JSON, in the same attempt", async () => {
     await using box = await openBox()
@@ -299,21 +332,6 @@ describe("before a service has answered", () => {
     expect(await outbox.flush()).toEqual(settled)
     expect(box.asked()[0]).toBe("POST /rpc/share")
     expect(stream.status()).toMatchObject({ protocol: "http", posts: 1 })
-  })
-
-  test("opencode's own service never sees a create of our form", async () => {
-    await using box = await openBox()
-    await using legacy = await openLegacyServer()
-    const outbox = box.open({ protocols: [rpc, httpJson, legacyRest] })
-    const stream = outbox.stream("s", outbox.newRef(legacy.service), { create: { session_id: "ses_1" } })
-    put(stream, "msg_1")
-    expect(await outbox.flush()).toEqual(settled)
-    expect(legacy.requests).toEqual([
-      "POST /rpc/share",
-      expect.stringMatching(/^GET \/api\/share\/[\w-]+\/grant\?writer_id=[\w-]+$/),
-      "POST /api/share",
-      "POST /api/share/shr1/sync",
-    ])
   })
 
   test("a refusal with a code decides, even if the create then meets a 404: nobody else is tried", async () => {

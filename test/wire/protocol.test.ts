@@ -149,6 +149,16 @@ function unspoken(name: string, code: number): Protocol {
   return { name, send: (post, exchange) => rpc.send(post, { ...exchange, transport }) }
 }
 
+test("who wants a key is not asked in another protocol", async () => {
+  await using it = await openBoth()
+  it.box.fates.push(status(401))
+  const third: Post[] = []
+  const outbox = it.box.open({ protocols: [unspoken("first", 404), rpc, granting("third", third)] })
+  record(it.box.stream(outbox), "1")
+  expect(await flushed(it.box, outbox)).toBe("scope_denied")
+  expect(third).toEqual([])
+})
+
 describe("a protocol in which the service has answered", () => {
   async function decided() {
     const it = await openBoth()

@@ -11,6 +11,8 @@ export class Owner {
   readonly #random: Random
   /** He removed the share of `s`. */
   hasRemoved = false
+  /** He gave it another secret. */
+  hasRotated = false
 
   constructor(readonly world: World) {
     this.#random = world.random()
@@ -23,7 +25,9 @@ export class Owner {
   async rotate(): Promise<string | undefined> {
     const secret = Buffer.from(this.#random.bytes(32)).toString("base64url")
     const said = await this.#ask((share) => share.rotateSecret({ secret }), "rotated")
-    if (said === "rotated") this.world.ref.secret = secret
+    if (said !== "rotated") return said
+    this.world.ref.secret = secret
+    this.hasRotated = true
     return said
   }
 

@@ -166,9 +166,10 @@ export class PostWatch {
       ([key, { file, rollbacks, restores }]) =>
         rollbacks === server.rollbacks && restores === file.restores && this.#removals.get(key) !== rollbacks,
     )
-    // A service that was rolled back does not know a capability that was given later: a bad secret and an unknown share
-    // are answered alike, and to a removal an unknown share is no more.
-    const isUnknown = server.rollbacks > 0 && this.sim.world.lent.length > 0
+    // A service that was rolled back does not know a capability or a secret that was given later: a bad secret and an
+    // unknown share are answered alike, and to a removal an unknown share is no more.
+    const { world, owner } = this.sim
+    const isUnknown = server.rollbacks > 0 && (world.lent.length > 0 || owner.hasRotated)
     const undone = this.sim.streams.filter(
       (stream) =>
         !isUnknown &&

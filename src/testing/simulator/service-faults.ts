@@ -78,7 +78,6 @@ export const serviceFaults = [
       const isKnown = files.every((file) => sim.streams.every((stream) => file.row(stream)?.service_id))
       if (!isKnown || sim.backups.size > 0) return
       const ms = dice.ms(10, 120_000)
-      sim.misled = true
       const isEmpty = dice.chance(0.5)
       await server.swap(isEmpty)
       sim.later(ms, () => server.back())

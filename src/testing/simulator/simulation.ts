@@ -25,8 +25,6 @@ export class Simulation {
   readonly offline = new Map<Client, number>()
   /** A restore or a rollback may have undone a removal. */
   forgotten = false
-  /** Another service may have said that the share is removed, or unknown: refusals do not say whose they are. */
-  misled = false
   /** Of the app's payload, as the clients record it. */
   clientVersion = 1
   /** So many ops were named. */
