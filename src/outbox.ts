@@ -112,12 +112,6 @@ export class Outbox implements AsyncDisposable {
     return this.#parts.streams.all().map((row) => this.#streamOf(row))
   }
 
-  /** Name of the wire protocol in which this service has answered; undefined as long as it has not. */
-  protocolOf(service: string): string | undefined {
-    this.#assertOpen()
-    return this.#parts.streams.protocolOf(service)
-  }
-
   /** A fresh ref for a share at this service: random id and secret, stored once a stream is opened with it. */
   newRef(service: string): SturdyRef {
     return newRef(service, this.#seams.random)
@@ -157,13 +151,6 @@ export class Outbox implements AsyncDisposable {
   bookmark(source: string): Bookmark | undefined {
     this.#assertOpen()
     return this.#parts.recorder.captures.bookmark(source)
-  }
-
-  /** Was an op with this captureId recorded, or noted as stale, on the stream? */
-  isCaptured(stream: Stream, captureId: string): boolean {
-    this.#assertOpen()
-    const row = this.#parts.streams.find(stream.name)
-    return row !== undefined && this.#parts.recorder.captures.isCaptured(row.stream_id, captureId)
   }
 
   /** The idempotency key under which the call is known here, at the server and in the CLI. */

@@ -27,8 +27,8 @@ const edges = ["testing", "cli"]
 
 /** Folders that alone may use a package. */
 const fenced: Record<string, string[]> = {
-  "bun:sqlite": ["store", "service", "inspect", "outbox.ts", "cli", "testing", "opencode/event-log.ts"],
-  "drizzle-orm": ["store", "service", "inspect", "cli"],
+  "bun:sqlite": ["store", "service", "inspect", "cli", "testing", "opencode/event-log.ts"],
+  "drizzle-orm": ["store", "inspect"],
   capnweb: ["wire", "service", "intent/codec.ts", "testing"],
 }
 

@@ -66,10 +66,6 @@ export class Captures {
     this.#putBookmark.run(source, place, mark ?? null, this.connection.seams.clock.now())
   }
 
-  isCaptured(stream_id: number, capture_id: string): boolean {
-    return this.connection.read("read captures", () => this.#capture.get(stream_id, capture_id)) !== null
-  }
-
   /** The op that stands for a captured event; none if it was noted as stale before anything of its key was recorded. */
   captured(stream_id: number, capture_id: string): { op_id: string | undefined } | undefined {
     const row = this.connection.read("read captures", () => this.#capture.get(stream_id, capture_id))

@@ -49,7 +49,7 @@ describe("a captureId", () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
     expect(() => store.unit([{ capture_id: "event_1" }, { args: ["x".repeat(5_000_000)] }])).toThrow()
-    expect([store.recorder.captures.isCaptured(store.stream_id, "event_1"), store.pending()]).toEqual([false, 0])
+    expect([store.recorder.captures.captured(store.stream_id, "event_1"), store.pending()]).toEqual([undefined, 0])
   })
 
   test("lets a later op of the unit refer to the op that stands for it", async () => {
@@ -72,14 +72,17 @@ describe("a stale op", () => {
     const [newer] = store.record({ key: "a", only_if_changed: true, args: [2] })
     const [late] = store.unit([{ key: "a", stale: true, capture_id: "event_1", args: [1] }])
     expect([late!.op_id, late!.seq, store.pending()]).toEqual([newer!, undefined, 1])
-    expect(store.recorder.captures.isCaptured(store.stream_id, "event_1")).toBe(true)
+    expect(store.recorder.captures.captured(store.stream_id, "event_1")).toEqual({ op_id: newer! })
   })
 
   test("without newer state of its key is noted and stands for itself", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
     store.unit([{ stale: true, capture_id: "event_1" }])
-    expect([store.pending(), store.recorder.captures.isCaptured(store.stream_id, "event_1")]).toEqual([0, true])
+    expect([store.pending(), store.recorder.captures.captured(store.stream_id, "event_1")]).toEqual([
+      0,
+      { op_id: undefined },
+    ])
   })
 })
 

@@ -59,7 +59,7 @@ export const recordCases: readonly StoreCase[] = [
       const late = { depends_on: [old!], references: [old!] }
       t.refuses("a unit with a reference to a superseded op", "reference_superseded", unit(late))
       t.same("the bookmark", t.store.recorder.captures.bookmark("source"), undefined)
-      t.same("the capture", t.store.recorder.captures.isCaptured(t.store.stream_id, "event_1"), false)
+      t.same("the capture", t.store.recorder.captures.captured(t.store.stream_id, "event_1"), undefined)
       t.store.unit([first, {}], bookmark)
       t.same("pending after the unit was recorded without it", t.store.pending(), 3)
     },
@@ -180,7 +180,7 @@ export const recordCases: readonly StoreCase[] = [
       t.store.record({ depends_on_keys: ["a", "nothing"] })
       const late = t.store.unit([{ ...put(0), stale: true, capture_id: "event_1" }])[0]!
       t.same("the op of the newer state stands for it", [late.op_id, late.seq], [latest, undefined])
-      t.same("it is noted", t.store.recorder.captures.isCaptured(t.store.stream_id, "event_1"), true)
+      t.same("it is noted", t.store.recorder.captures.captured(t.store.stream_id, "event_1"), { op_id: latest })
       t.same("dependencies", t.store.freeze().at(-1)!.ops.at(-1)!.depends_on, [first])
     },
   },

@@ -118,7 +118,7 @@ function record(...names: OpName[]): void {
   } catch (error) {
     if (plan.sabotage === "silent") return say({ recorded: names, op_ids: names.map(() => "") })
     const code = codeOf("record", error)
-    const captured = attempt("isCaptured", () => names.map((name) => outbox.isCaptured(stream, name)))
+    const captured = attempt("captured", () => names.map((name) => stream.captured(name) !== undefined))
     say({ refused: names, code, indeterminate: error instanceof SturdyError && error.indeterminate, captured })
     refused.push(names)
   }
