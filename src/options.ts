@@ -20,9 +20,8 @@ export interface Attempt {
 export interface OutboxOptions {
   /**
    * Headers of every attempt, e.g. a gateway's key: look at which service it is for. Called once per attempt,
-   * synchronously; `{}` for none. Anything but a
-   * plain object of texts (nothing, a promise, a `Headers`), and what it throws, is a failed attempt, `headers_fault`:
-   * nothing is sent without them, and it is called again after the backoff.
+   * synchronously; `{}` for none. Anything but a plain object of texts (nothing, a promise, a `Headers`), and what it
+   * throws, is a failed attempt, `headers_fault`: nothing is sent without them, and it is called again after the backoff.
    */
   headers?: (attempt: Attempt) => Record<string, string>
   /**

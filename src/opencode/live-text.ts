@@ -16,7 +16,7 @@ export function isLiveTextMs(value: unknown): value is number | undefined {
 /** Parts that are followed at the same time: the memory that an endless stream of parts may take. */
 const parts_max = 100
 
-/** Characters of one text that are followed: beyond it the end of the part is waited for. */
+/** Characters of one text that is followed: a longer one is seen when its part ends. */
 const text_length_max = 256 * 1024
 
 interface Writing {
@@ -51,8 +51,9 @@ export class LiveText {
     const writing = this.#writing.get(String(partID))
     if (!writing || field !== "text" || typeof delta !== "string") return
     writing.text += delta
+    if (writing.text.length > text_length_max) return void this.#writing.delete(String(partID))
     const now = this.clock.monotonic()
-    if (now - writing.told_at < this.interval_ms || writing.text.length > text_length_max) return
+    if (now - writing.told_at < this.interval_ms) return
     writing.told_at = now
     return { ...writing.part, text: writing.text }
   }

@@ -19,7 +19,7 @@ const away_attempts = 2
 export class Notices {
   /** Streams whose attempts fail. */
   readonly #away = new Set<string>()
-  /** What was told once and is told again only after something else: a fault that comes with every event. */
+  /** What is told once per process: it may come with every event. */
   readonly #told = new Set<string>()
 
   constructor(readonly tell: (notice: Notice) => void) {}
@@ -55,14 +55,14 @@ export class Notices {
     outbox.on("fault", ({ message }) => this.once(`fault ${message}`, { level: "error", message }))
   }
 
-  /** Something of ours failed: told once per kind, since it may come with every event. */
+  /** Something of ours failed: told once per kind. */
   failed(what: string, error: unknown): void {
     const kind = error instanceof SturdyError ? error.code : error instanceof Error ? error.name : typeof error
     const text = error instanceof Error ? error.message : String(error)
     this.once(`${what} ${kind}`, { level: "error", message: `${what}: ${text}` })
   }
 
-  /** Told once per process: the same again is no news. */
+  /** The same again is no news. */
   once(name: string, notice: Notice): void {
     if (this.#told.has(name)) return
     this.#told.add(name)

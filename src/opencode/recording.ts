@@ -1,6 +1,6 @@
 /**
  * Recordings: a bus stream as text, one `{"t": ms, "event": {id, type, properties}}` per line, plain or gzip (`.gz`).
- * Read as a stream, so that a recording may be larger than memory. The only file here with I/O.
+ * Read as a stream, so that a recording may be larger than memory.
  */
 import { createReadStream } from "node:fs"
 import { pipeline } from "node:stream"

@@ -4,7 +4,8 @@ import { ShareError } from "./share-error.ts"
 import { SqlBusyError } from "./sql-port.ts"
 
 /**
- * Keeps what was meant for the client, and says whose word it is, since to a stream that of another service means nothing; anything else becomes `internal`, and its text stays here.
+ * Keeps what was meant for the client, and says whose word it is, since to a stream that of another service means
+ * nothing; anything else becomes `internal`, and its text stays here.
  *
  * @throws ShareError
  */
