@@ -1,15 +1,22 @@
 /** What a host may pass to `shareSync`, checked before anything is opened. */
 import { SturdyError } from "../index.ts"
+import { shapeProblem } from "../intent/shape.ts"
 import { isRecord } from "./event.ts"
 import type { ShareSyncLink } from "./drop-in.ts"
 import { isLiveTextMs, live_text_ms_min } from "./live-text.ts"
 
 const functions = ["redact", "model", "notify", "headers"] as const
+const others = ["outbox", "service", "protocols", "sessions", "children", "liveTextMs"] as const
+
+type Checked = (typeof functions | typeof others)[number]
+// A field that is in no list above is an error here.
+const fields: readonly (keyof ShareSyncLink extends Checked ? Checked : never)[] = [...functions, ...others]
 
 /** @throws SturdyError `invalid_argument`, naming the option; never a value. */
 export function checkLink(link: ShareSyncLink): void {
-  if (!isRecord(link)) throw wrong("the options must be an object")
-  const { outbox, sessions, children, liveTextMs, headers, protocols } = link as Partial<ShareSyncLink>
+  const misshapen = shapeProblem(link, fields)
+  if (misshapen) throw wrong(`the object ${misshapen}`)
+  const { outbox, sessions, children, liveTextMs, headers, protocols }: Partial<ShareSyncLink> = link
   if (typeof outbox !== "string" && !isRecord(outbox)) throw wrong("outbox must be a path, a { database } or an Outbox")
   if (isRecord(outbox) && "stream" in outbox && (headers || protocols))
     throw wrong("headers and protocols are those of the Outbox that is given: pass them to openOutbox")

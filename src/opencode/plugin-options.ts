@@ -1,6 +1,6 @@
 /** What a user may say: the plugin's options in opencode.json, and the environment. All of it checked before anything is shared. */
 import { SturdyError } from "../intent/error.ts"
-import { isRecord } from "./event.ts"
+import { shapeProblem } from "../intent/shape.ts"
 import { isLiveTextMs, live_text_ms_min } from "./live-text.ts"
 
 export type ShareTransport = "rpc" | "http" | "rest" | "auto"
@@ -27,11 +27,9 @@ const names = ["service", "database", "children", "redact", "liveTextMs"]
 
 /** @throws SturdyError `invalid_argument`, naming the option; never a value, which may be a secret. */
 export function pluginOptions(given: unknown, env: Environment): PluginOptions {
-  const options = given ?? {}
-  if (!isRecord(options)) throw wrong("the options are no object")
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw wrong(`there is no option ${JSON.stringify(unknown)}; there are ${names.join(", ")}`)
-  const { service, database, children = false, redact, liveTextMs } = options
+  const misshapen = shapeProblem(given ?? {}, names)
+  if (misshapen) throw wrong(`the object ${misshapen}`)
+  const { service, database, children = false, redact, liveTextMs } = (given ?? {}) as Record<string, unknown>
   if (typeof children !== "boolean") throw wrong("children must be true or false")
   if (!isLiveTextMs(liveTextMs)) throw wrong(`liveTextMs must be a number of milliseconds from ${live_text_ms_min} on`)
   return {

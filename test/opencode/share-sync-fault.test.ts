@@ -211,6 +211,7 @@ test("options that are wrong are refused by name, and nothing is opened", () => 
     { liveTextMs: 5 },
     { liveTextMs: Number.NaN },
     { liveTextMs: "100" },
+    { liveTextMS: 100 },
   ]
   for (const change of wrong) {
     const error = errorOf(() => shareSync({ ...right, ...change } as unknown as ShareSyncLink))
