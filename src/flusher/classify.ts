@@ -44,8 +44,7 @@ const passing: ReadonlySet<string> = new Set(["busy", "stale_epoch", "gap", "sha
 /** A call that the service refused with a code: a block if a person must act, else another attempt. */
 export function refusedCall(
   stream: StreamRow,
-  { code, message, ...more }: { code: string; message: string; retry_after_ms?: number },
-  retry_after_ms = more.retry_after_ms,
+  { code, message, retry_after_ms }: { code: string; message: string; retry_after_ms?: number },
 ): Next {
   if (code === "too_large") return retry(code, message, { blames: "size" })
   if (isServiceBlock(code)) return blocked(code, message)

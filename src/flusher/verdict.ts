@@ -217,7 +217,7 @@ function refusedBatch(
   const { refused } = refusal
   const message = withoutSecret(String(refusal.message), stream.secret)
   if (refused !== "gap" && refused !== "server_reset")
-    return { acked, patch, next: refusedCall(stream, { code: refused, message }, refusal.retry_after_ms) }
+    return { acked, patch, next: refusedCall(stream, { ...refusal, code: refused, message }) }
   const register = registerOf(refusal)
   if (!register) return { acked, patch, next: protocolFault(`${refused} without a register`) }
   // A service that lost data may name an op that was pruned here.
