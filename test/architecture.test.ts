@@ -18,7 +18,7 @@ const arrows: Record<string, string[]> = {
     "intent",
     "index.ts",
     "store/process-identity.ts",
-    ...["contract", "json-exchange", "protocol", "session", "transport"].map((name) => `wire/${name}.ts`),
+    ...["contract", "json-exchange", "post", "protocol", "response", "transport"].map((name) => `wire/${name}.ts`),
   ],
   ".": ["intent", "store", "wire", "flusher", "inspect", "."],
 }

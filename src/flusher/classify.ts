@@ -5,7 +5,7 @@
 import * as limit from "../intent/limit.ts"
 import type { Outcome } from "../inspect/event.ts"
 import type { StreamRow } from "../store/stream.ts"
-import type { Answer } from "../wire/session.ts"
+import type { Answer } from "../wire/post.ts"
 import { isBlockReason, type Block, type BlockReason } from "./block.ts"
 
 /** Why an attempt brought no answer that settles everything. */

@@ -9,7 +9,7 @@
 import * as limit from "../intent/limit.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import type { StreamRow } from "../store/stream.ts"
-import type { Post } from "../wire/session.ts"
+import type { Post } from "../wire/post.ts"
 import { type AttemptFault, blocked, type Next } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
 

@@ -1,7 +1,7 @@
 /** What still counts of an answer when the stream was changed while its POST was out. Pure. */
 import type { StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
-import type { Post } from "../wire/session.ts"
+import type { Post } from "../wire/post.ts"
 import { askedMs, type Next, retry } from "./classify.ts"
 import type { Verdict } from "./verdict.ts"
 

@@ -175,8 +175,8 @@ export class StreamFlusher {
     const ops = post.batches.reduce((sum, batch) => sum + batch.ops.length, 0)
     events.emit("sent", { stream: stream.name, attempt: stream.attempts + 1, batches: post.batches.length, ops })
     seams.crashPoint("flush:before-post")
-    const exchange = { transport, clock: seams.clock, signal: this.#abort.signal }
-    const answer = await sendBy(protocols, post, exchange)
+    const context = { transport, clock: seams.clock, signal: this.#abort.signal }
+    const answer = await sendBy(protocols, post, context)
     seams.crashPoint("flush:after-post")
     // Stopped meanwhile: an answer that did arrive still counts, unless the lease is gone; one given up is no failure.
     const verdict = judge(shipment, post, answer, {

@@ -11,10 +11,10 @@
  */
 import * as limit from "../intent/limit.ts"
 import type { Ack, AppendBatch, GrantFacts, SyncInfo } from "../wire/contract.ts"
-import { answerOf, apiUrl, exchangeJson, foreignFault, jsonOf, mediaType, statusFault } from "../wire/json-exchange.ts"
-import type { JsonCall } from "../wire/json-exchange.ts"
-import { type Exchange, type Protocol, unanswered } from "../wire/protocol.ts"
-import type { Answer, Post, PostAnswer } from "../wire/session.ts"
+import { answerOf, apiUrl, exchangeJson, type JsonCall, jsonOf } from "../wire/json-exchange.ts"
+import { type Answer, type Post, type PostAnswer, unanswered } from "../wire/post.ts"
+import type { Protocol, ProtocolContext } from "../wire/protocol.ts"
+import { foreignFault, mediaType, statusFault } from "../wire/response.ts"
 import type { TransportResponse } from "../wire/transport.ts"
 import { isRecord } from "./event.ts"
 import { legacyItems } from "./legacy-item.ts"
@@ -23,21 +23,21 @@ type Remote = NonNullable<Post["remote"]>
 
 export const legacyRest: Protocol = {
   name: "rest",
-  async send(post, exchange) {
-    return { ...(await sent(post, exchange)), apart: true }
+  async send(post, context) {
+    return { ...(await sent(post, context)), apart: true }
   },
 }
 
-async function sent(post: Post, exchange: Exchange): Promise<PostAnswer> {
+async function sent(post: Post, context: ProtocolContext): Promise<PostAnswer> {
   const isDecided = post.protocol === legacyRest.name
-  if (post.remote) return toShare(post, post.remote, isDecided, exchange)
+  if (post.remote) return toShare(post, post.remote, isDecided, context)
   // Nothing can be there: of what another protocol may have created, that protocol is asked.
   if (post.remove && (isDecided || post.first)) return { ...granted(post), removed }
   if (!post.create) return notThere(post, isDecided)
-  const created = await create(post, exchange)
+  const created = await create(post, context)
   if (created.kind !== "value") return { ...unanswered(post, foreignFault("")), created, grant: created }
   const { id, secret } = created.value
-  return { ...(await toShare(post, { id, secret }, true, exchange)), created }
+  return { ...(await toShare(post, { id, secret }, true, context)), created }
 }
 
 /** A ref means nothing to that service, and the share is not ours to create. */
@@ -47,11 +47,11 @@ function notThere(post: Post, isDecided: boolean): PostAnswer {
   return { ...granted(post), grant: { kind: "refused", code: "share_unknown", message } }
 }
 
-function create(post: Post, exchange: Exchange): Promise<Answer<SyncInfo>> {
+function create(post: Post, context: ProtocolContext): Promise<Answer<SyncInfo>> {
   return answerOf(async () => {
     const body = { sessionID: post.create!.session_id }
-    const response = await call(post, exchange, { path: "", method: "POST", body })
-    if (!isSuccess(response)) throw statusFault(response, exchange.clock)
+    const response = await call(post, context, { path: "", method: "POST", body })
+    if (!isSuccess(response)) throw statusFault(response, context.clock)
     const info = jsonOf(response)
     const isInfo = isRecord(info) && [info.id, info.url, info.secret].every((text) => text && typeof text === "string")
     if (!isInfo) throw foreignFault("the answer is no share: id, url or secret is missing")
@@ -60,13 +60,13 @@ function create(post: Post, exchange: Exchange): Promise<Answer<SyncInfo>> {
 }
 
 /** As long as it is not known that this service speaks so, what it fails at first says nothing of the share. */
-async function toShare(post: Post, remote: Remote, isKnown: boolean, exchange: Exchange): Promise<PostAnswer> {
+async function toShare(post: Post, remote: Remote, isKnown: boolean, context: ProtocolContext): Promise<PostAnswer> {
   const answer = granted(post)
   const { appended } = answer
-  if (post.remove) answer.removed = await remove(post, remote, isKnown, exchange)
+  if (post.remove) answer.removed = await remove(post, remote, isKnown, context)
   else
     for (const batch of post.batches) {
-      const one = await append(post, remote, batch, isKnown, exchange)
+      const one = await append(post, remote, batch, isKnown, context)
       appended.push(one)
       if (one.kind !== "value") break
     }
@@ -74,12 +74,17 @@ async function toShare(post: Post, remote: Remote, isKnown: boolean, exchange: E
   return !isKnown && first?.kind === "fault" ? { ...answer, grant: first } : answer
 }
 
-function remove(post: Post, remote: Remote, isKnown: boolean, exchange: Exchange): Promise<Answer<{ removed: true }>> {
+function remove(
+  post: Post,
+  remote: Remote,
+  isKnown: boolean,
+  context: ProtocolContext,
+): Promise<Answer<{ removed: true }>> {
   return answerOf(async () => {
     const { id, secret } = remote
-    const response = await call(post, exchange, { path: `/${id}`, method: "DELETE", body: { secret } })
+    const response = await call(post, context, { path: `/${id}`, method: "DELETE", body: { secret } })
     if (isSuccess(response) || (isKnown && isGone(response))) return removed
-    throw statusFault(response, exchange.clock)
+    throw statusFault(response, context.clock)
   })
 }
 
@@ -88,7 +93,7 @@ function append(
   { id, secret }: Remote,
   batch: AppendBatch,
   isKnown: boolean,
-  exchange: Exchange,
+  context: ProtocolContext,
 ): Promise<Answer<Ack>> {
   return answerOf(async () => {
     const items = legacyItems(batch.ops)
@@ -97,18 +102,22 @@ function append(
       return { kind: "refused", code: "unsupported", message }
     }
     if (items.length === 0) return { kind: "value", value: ackOf(batch) }
-    const response = await call(post, exchange, { path: `/${id}/sync`, method: "POST", body: { secret, data: items } })
+    const response = await call(post, context, { path: `/${id}/sync`, method: "POST", body: { secret, data: items } })
     if (isSuccess(response)) return { kind: "value", value: ackOf(batch) }
     if (isKnown && isGone(response))
       return { kind: "refused", code: "share_removed", message: `HTTP ${response.status}: the share is not there` }
-    throw statusFault(response, exchange.clock)
+    throw statusFault(response, context.clock)
   })
 }
 
 /** `path`: after `/api/share`, its steps are encoded here. */
-function call(post: Post, exchange: Exchange, { path, ...how }: Pick<JsonCall, "method" | "body"> & { path: string }) {
+function call(
+  post: Post,
+  context: ProtocolContext,
+  { path, ...how }: Pick<JsonCall, "method" | "body"> & { path: string },
+) {
   const steps = path.split("/").map(encodeURIComponent).join("/")
-  return exchangeJson({ ...how, url: apiUrl(post.service, `/api/share${steps}`), headers: post.headers }, exchange)
+  return exchangeJson({ ...how, url: apiUrl(post.service, `/api/share${steps}`), headers: post.headers }, context)
 }
 
 /** @throws TransportFault `not_rpc` for a page, as a captive portal answers with: nothing was taken. */

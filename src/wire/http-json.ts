@@ -12,34 +12,34 @@
  * else's server, could make something there.
  */
 import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "./contract.ts"
-import { answerOf, apiUrl, codedError, exchangeJson, foreignFault, jsonOf, statusFault } from "./json-exchange.ts"
-import type { JsonCall } from "./json-exchange.ts"
-import { type Exchange, type Protocol, unanswered } from "./protocol.ts"
+import { answerOf, apiUrl, exchangeJson, type JsonCall, jsonOf } from "./json-exchange.ts"
+import { type Answer, factsOf, type Post, type PostAnswer, unanswered, withoutSecret } from "./post.ts"
+import type { Protocol, ProtocolContext } from "./protocol.ts"
+import { codedError, foreignFault, statusFault } from "./response.ts"
 import { retryAfterMs } from "./retry-after.ts"
-import { type Answer, factsOf, type Post, type PostAnswer, withoutSecret } from "./session.ts"
 import { TransportFault } from "./transport.ts"
 
 export const httpJson: Protocol = {
   name: "http",
-  async send(post, exchange) {
-    return { ...(await sent(post, exchange)), apart: true }
+  async send(post, context) {
+    return { ...(await sent(post, context)), apart: true }
   },
 }
 
 type NoValue = Exclude<Answer<never>, { kind: "value" }>
 
-async function sent(post: Post, exchange: Exchange): Promise<PostAnswer> {
-  const seen = post.protocol === httpJson.name ? undefined : await askGrant(post, exchange)
+async function sent(post: Post, context: ProtocolContext): Promise<PostAnswer> {
+  const seen = post.protocol === httpJson.name ? undefined : await askGrant(post, context)
   if (seen && seen.kind !== "value" && !isToCreate(post, seen)) return without(post, seen)
-  const created = post.create && (await create(post, exchange))
+  const created = post.create && (await create(post, context))
   // That it is spoken there, the first grant has shown.
   if (created && created.kind !== "value")
     return { ...without(post, created), created, ...(seen && { spoken: httpJson.name }) }
-  const grant = seen?.kind === "value" ? seen : await askGrant(post, exchange)
+  const grant = seen?.kind === "value" ? seen : await askGrant(post, context)
   const answer = { ...(grant.kind === "value" ? unasked(grant.value) : without(post, grant)), created }
   if (grant.kind !== "value") return answer
-  if (post.remove) return { ...answer, removed: await remove(post, grant.value, exchange) }
-  return { ...answer, appended: await append(post, grant.value, exchange) }
+  if (post.remove) return { ...answer, removed: await remove(post, grant.value, context) }
+  return { ...answer, appended: await append(post, grant.value, context) }
 }
 
 function isToCreate(post: Post, answer: NoValue): boolean {
@@ -56,23 +56,23 @@ function unasked(facts: GrantFacts): PostAnswer {
   return { created: undefined, grant: { kind: "value", value: facts }, appended: [], removed: undefined }
 }
 
-function create(post: Post, exchange: Exchange): Promise<Answer<SyncInfo>> {
-  return ask(post, exchange, { method: "POST", path: "", body: post.create }, (value) => value as SyncInfo)
+function create(post: Post, context: ProtocolContext): Promise<Answer<SyncInfo>> {
+  return ask(post, context, { method: "POST", path: "", body: post.create }, (value) => value as SyncInfo)
 }
 
-function askGrant(post: Post, exchange: Exchange): Promise<Answer<GrantFacts>> {
+function askGrant(post: Post, context: ProtocolContext): Promise<Answer<GrantFacts>> {
   const { share_id, writer_id } = post.redeem
-  return ask(post, exchange, { method: "GET", path: `/${share_id}/grant`, query: { writer_id } }, (value) => {
+  return ask(post, context, { method: "GET", path: `/${share_id}/grant`, query: { writer_id } }, (value) => {
     const { limits, scopes, service_id } = (value ?? {}) as Partial<GrantFacts>
     const isGrant = typeof limits === "object" && limits && Array.isArray(scopes) && typeof service_id === "string"
     return isGrant ? factsOf(value as GrantFacts) : undefined
   })
 }
 
-async function append(post: Post, grant: GrantFacts, exchange: Exchange): Promise<Answer<Ack | Refusal>[]> {
+async function append(post: Post, grant: GrantFacts, context: ProtocolContext): Promise<Answer<Ack | Refusal>[]> {
   const appended: Answer<Ack | Refusal>[] = []
   for (const batch of post.batches) {
-    const one = await ask(post, exchange, appendCall(post, grant, batch), (value) => value as Ack | Refusal)
+    const one = await ask(post, context, appendCall(post, grant, batch), (value) => value as Ack | Refusal)
     appended.push(one)
     const isAck = one.kind === "value" && typeof one.value === "object" && one.value && !("refused" in one.value)
     if (!isAck) break
@@ -84,9 +84,9 @@ function appendCall({ redeem }: Post, { epoch }: GrantFacts, batch: AppendBatch)
   return { method: "POST", path: `/${redeem.share_id}/ops`, body: batch, epoch }
 }
 
-function remove(post: Post, { epoch }: GrantFacts, exchange: Exchange): Promise<Answer<{ removed: true }>> {
+function remove(post: Post, { epoch }: GrantFacts, context: ProtocolContext): Promise<Answer<{ removed: true }>> {
   const call: Call = { method: "DELETE", path: `/${post.redeem.share_id}`, epoch }
-  return ask(post, exchange, call, (value) =>
+  return ask(post, context, call, (value) =>
     (value as { removed?: unknown } | null)?.removed === true ? { removed: true } : undefined,
   )
 }
@@ -102,7 +102,7 @@ interface Call extends Pick<JsonCall, "method" | "body"> {
 /** `read` returns undefined for what is no answer of this service. */
 function ask<T>(
   post: Post,
-  exchange: Exchange,
+  context: ProtocolContext,
   { path, query, epoch, ...how }: Call,
   read: (value: unknown) => T | undefined,
 ): Promise<Answer<T>> {
@@ -116,7 +116,7 @@ function ask<T>(
     }
     const response = await exchangeJson(
       { ...how, url: apiUrl(post.service, `/api/share${path}`, query), headers },
-      exchange,
+      context,
     )
     if (response.status === 200) {
       const value = read(jsonOf(response))
@@ -124,8 +124,8 @@ function ask<T>(
       return { kind: "value", value }
     }
     const error = codedError(response)
-    if (!error) throw statusFault(response, exchange.clock)
-    const wait = retryAfterMs(response.retry_after, exchange.clock.now())
+    if (!error) throw statusFault(response, context.clock)
+    const wait = retryAfterMs(response.retry_after, context.clock.now())
     const message = withoutSecret(error.message, secret)
     return { kind: "refused", ...error, message, ...(wait !== undefined && { retry_after_ms: wait }) }
   })

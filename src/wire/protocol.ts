@@ -3,11 +3,11 @@
  * by code only: by an answer of the service itself, or by a status that speaks of the address.
  */
 import type { Clock } from "../intent/seam.ts"
-import type { Answer, Post, PostAnswer } from "./session.ts"
+import { type Answer, type Post, type PostAnswer, unanswered } from "./post.ts"
 import { TransportFault, type Transport } from "./transport.ts"
 
 /** What a protocol sends through. */
-export interface Exchange {
+export interface ProtocolContext {
   transport: Transport
   clock: Clock
   /** Aborts the attempt. */
@@ -19,20 +19,24 @@ export interface Protocol {
   /** Stored with each stream: it never changes. */
   readonly name: string
   /** Sends the calls in order, in as many exchanges as it takes. Faults are answers too: it never rejects. */
-  send(post: Post, exchange: Exchange): Promise<PostAnswer>
+  send(post: Post, context: ProtocolContext): Promise<PostAnswer>
 }
 
 /** Of a server that knows no such address, method or content (RFC 9110 §15.5.5, §15.5.6, §15.5.16, §15.6.2). */
 const unspoken_statuses: ReadonlySet<number> = new Set([404, 405, 415, 501])
 
 /** Sends by the protocol that is remembered; else by each in turn, until one is spoken there or may be. */
-export async function sendBy(protocols: readonly Protocol[], post: Post, exchange: Exchange): Promise<PostAnswer> {
+export async function sendBy(
+  protocols: readonly Protocol[],
+  post: Post,
+  context: ProtocolContext,
+): Promise<PostAnswer> {
   const remembered = protocols.find(({ name }) => name === post.protocol)
-  if (remembered) return answerBy(remembered, post, exchange)
+  if (remembered) return answerBy(remembered, post, context)
   const tried: string[] = []
   let last: PostAnswer | undefined
   for (const protocol of protocols) {
-    last = await answerBy(protocol, post, exchange)
+    last = await answerBy(protocol, post, context)
     const status = last.spoken === undefined ? unspokenStatus(last.grant) : undefined
     if (status === undefined) return last
     tried.push(`HTTP ${status} to ${protocol.name}`)
@@ -41,9 +45,9 @@ export async function sendBy(protocols: readonly Protocol[], post: Post, exchang
   return unanswered(post, new TransportFault("http_status", "unknown", tried.join(", "), details))
 }
 
-async function answerBy(protocol: Protocol, post: Post, exchange: Exchange): Promise<PostAnswer> {
+async function answerBy(protocol: Protocol, post: Post, context: ProtocolContext): Promise<PostAnswer> {
   try {
-    const answer = await protocol.send(post, exchange)
+    const answer = await protocol.send(post, context)
     return isOfService(answer) ? { ...answer, spoken: protocol.name } : answer
   } catch (cause) {
     // A host's own protocol: what it throws is a failed attempt, not a bug of ours.
@@ -61,15 +65,4 @@ function unspokenStatus(answer: Answer<unknown>): number | undefined {
   if (answer.kind !== "fault" || answer.fault.code !== "http_status") return
   const { status, coded } = answer.fault.details
   return status !== undefined && !coded && unspoken_statuses.has(status) ? status : undefined
-}
-
-/** The answer to every call of a POST that brought none. */
-export function unanswered(post: Post, fault: TransportFault): PostAnswer {
-  const none = { kind: "fault", fault } as const
-  return {
-    created: post.create && none,
-    grant: none,
-    appended: post.batches.map(() => none),
-    removed: post.remove ? none : undefined,
-  }
 }

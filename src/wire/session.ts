@@ -1,6 +1,6 @@
 /**
- * One POST to a share service: createShare → redeemShare → appendOps … or removeShare, pipelined, in order. A session
- * lives as long as its POST; every stub dies with it, which is why the intents are stored and not the stubs.
+ * One POST over Cap'n Web: all calls pipelined, in order, in one exchange. A session lives as long as its POST; every
+ * stub dies with it, which is why the intents are stored and not the stubs.
  */
 import { RpcSession } from "capnweb"
 import * as limit from "../intent/limit.ts"
@@ -16,43 +16,10 @@ import type {
   ShareService,
   SyncInfo,
 } from "./contract.ts"
-import { faultOf, foreignFault, mediaType, serviceOf, statusFault } from "./json-exchange.ts"
-import type { Protocol } from "./protocol.ts"
-import { TransportFault, type Transport, type TransportResponse } from "./transport.ts"
-
-export interface Post {
-  service: string
-  headers: Record<string, string>
-  create: CreateShareInput | undefined
-  redeem: RedeemInput
-  batches: AppendBatch[]
-  remove: boolean
-  /** Name of the protocol in which the service has answered before. */
-  protocol?: string | undefined
-  /** The share's id and secret where the service made them. */
-  remote?: { id: string; secret: string } | undefined
-  /** The first of its stream: no call of it can have been decided before. */
-  first?: boolean
-}
-
-/** What came back for one call: a value, the server's coded refusal, an uncoded error of the server's, or nothing. */
-export type Answer<T> =
-  | { kind: "value"; value: T }
-  /** `service_id`: whose word it is; a service of an older Sturdy does not say. */
-  | { kind: "refused"; code: string; message: string; service_id?: string; retry_after_ms?: number }
-  | { kind: "failed"; message: string }
-  | { kind: "fault"; fault: TransportFault }
-
-export interface PostAnswer {
-  created: Answer<SyncInfo> | undefined
-  grant: Answer<GrantFacts>
-  appended: Answer<Ack | Refusal>[]
-  removed: Answer<{ removed: true }> | undefined
-  /** Each call had an exchange of its own: what one of them failed at says nothing of the others. */
-  apart?: true
-  /** Name of the protocol, if the service itself answered. */
-  spoken?: string
-}
+import { type Answer, factsOf, type Post, type PostAnswer, withoutSecret } from "./post.ts"
+import type { Protocol, ProtocolContext } from "./protocol.ts"
+import { faultOf, foreignFault, mediaType, serviceOf, statusFault } from "./response.ts"
+import { TransportFault, type TransportResponse } from "./transport.ts"
 
 /** The live interface as a client sees it: every result a promise, members of results reachable before they arrive. */
 interface RemoteService {
@@ -65,19 +32,10 @@ interface RemoteShare {
   removeShare(): Promise<{ removed: true }>
 }
 
-/** Cap'n Web over HTTP batch: all calls in one exchange. */
-export const rpc: Protocol = {
-  name: "rpc",
-  send: (post, { transport, clock, signal }) => sendPost(post, transport, clock, signal),
-}
+/** Cap'n Web over HTTP batch. */
+export const rpc: Protocol = { name: "rpc", send }
 
-/** Sends the POST and waits for every answer. Never rejects: faults are answers too. */
-export async function sendPost(
-  post: Post,
-  transport: Transport,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<PostAnswer> {
+async function send(post: Post, { transport, clock, signal }: ProtocolContext): Promise<PostAnswer> {
   const batch = new BatchTransport()
   const session = new RpcSession<ShareService & object>(batch, undefined, {
     limits: { maxMessageSize: limit.response_bytes_max },
@@ -109,12 +67,6 @@ export async function sendPost(
   }
 }
 
-/** The grant without its live part, which dies with this POST. */
-export function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
-  const { share_id, service_id, epoch, scopes, cursor, head_op_id, limits } = grant
-  return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
-}
-
 /** What a Cap'n Web endpoint answers with. capnweb's own says text/plain; a captive portal says text/html. */
 const rpc_types = new Set(["", "text/plain", "application/json", "application/octet-stream"])
 
@@ -133,11 +85,6 @@ function answerOf<T>(promise: PromiseLike<T>, secret: string): Promise<Answer<T>
       (error): Answer<T> => errorAnswer(error, secret),
     ),
   )
-}
-
-/** What a peer says may repeat what it was sent. */
-export function withoutSecret(text: string, secret: string): string {
-  return text.replaceAll(secret, "[secret]")
 }
 
 function errorAnswer(error: unknown, secret: string): Answer<never> {

@@ -5,7 +5,7 @@ import type { WireOp } from "../../src/intent/op.ts"
 import type { FrozenBatch } from "../../src/store/freeze.ts"
 import type { StreamRow } from "../../src/store/stream.ts"
 import type { Ack, GrantFacts, Refusal } from "../../src/wire/contract.ts"
-import type { Answer, PostAnswer } from "../../src/wire/session.ts"
+import type { Answer, PostAnswer } from "../../src/wire/post.ts"
 import { TransportFault } from "../../src/wire/transport.ts"
 
 export const ids = ["01JD0000000000000000000001", "01JD0000000000000000000002", "01JD0000000000000000000003"] as const

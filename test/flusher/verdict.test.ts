@@ -7,7 +7,7 @@ import { postFor, type Verdict } from "../../src/flusher/verdict.ts"
 import * as limit from "../../src/intent/limit.ts"
 import type { StreamRow } from "../../src/store/stream.ts"
 import { refusalCodes } from "../../src/wire/contract.ts"
-import type { Answer } from "../../src/wire/session.ts"
+import type { Answer } from "../../src/wire/post.ts"
 import {
   ack,
   ack2,

@@ -8,7 +8,8 @@ import * as limit from "../../src/intent/limit.ts"
 import { systemClock } from "../../src/intent/system.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { httpTransport } from "../../src/wire/http.ts"
-import { sendPost, type Post } from "../../src/wire/session.ts"
+import type { Post } from "../../src/wire/post.ts"
+import { rpc } from "../../src/wire/session.ts"
 import { canary, nextTurn, outcomeBy, outcomeOf, requestTo } from "./attempt.ts"
 import { blackHole } from "./black-hole.ts"
 import { certificate, expired, http, rawServer, type Said } from "./raw-server.ts"
@@ -19,7 +20,11 @@ const plain = { "content-type": "text/plain;charset=utf-8" }
 async function grantBy(url: string, clock = systemClock) {
   const redeem = { share_id: "share_of_the_test", secret: canary, writer_id: "writer_of_the_test" }
   const post: Post = { service: url, headers: {}, create: undefined, redeem, batches: [], remove: false }
-  const { grant } = await sendPost(post, httpTransport(clock), clock, new AbortController().signal)
+  const { grant } = await rpc.send(post, {
+    transport: httpTransport(clock),
+    clock,
+    signal: new AbortController().signal,
+  })
   if (grant.kind !== "fault") return grant.kind
   expect(Bun.inspect(grant.fault)).not.toContain(canary)
   const { code, delivery, details } = grant.fault

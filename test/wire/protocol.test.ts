@@ -147,7 +147,7 @@ describe("a service that has not answered yet", () => {
 /** Answers the POST as a whole by that status. */
 function unspoken(name: string, code: number): Protocol {
   const transport = async () => ({ status: code, retry_after: null, content_type: null, body: "" })
-  return { name, send: (post, exchange) => rpc.send(post, { ...exchange, transport }) }
+  return { name, send: (post, context) => rpc.send(post, { ...context, transport }) }
 }
 
 test("who wants a key is not asked in another protocol", async () => {

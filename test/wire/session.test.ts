@@ -7,7 +7,8 @@ import { randomId, ulidFactory } from "../../src/intent/ulid.ts"
 import { serveShareService, type ServiceEvent } from "../../src/service/index.ts"
 import type { AppendBatch } from "../../src/wire/contract.ts"
 import { httpTransport } from "../../src/wire/http.ts"
-import { sendPost, type Answer, type Post } from "../../src/wire/session.ts"
+import type { Answer, Post } from "../../src/wire/post.ts"
+import { rpc } from "../../src/wire/session.ts"
 import type { Transport, TransportResponse } from "../../src/wire/transport.ts"
 import { tempDir } from "../temp-dir.ts"
 
@@ -40,7 +41,9 @@ function postOf(count: number, more: Partial<Post> = {}): Post {
   }
 }
 
-const noSignal = new AbortController().signal
+/** The POST over this transport, given up by nobody. */
+const sendOver = (transport: Transport, post: Post) =>
+  rpc.send(post, { transport, clock: systemClock, signal: new AbortController().signal })
 
 async function served() {
   const dir = tempDir()
@@ -60,7 +63,7 @@ async function served() {
 test("createShare, redeemShare and eight appendOps are one POST, decided in the order of the calls", async () => {
   await using it = await served()
   const post = postOf(limit.window_batches, { service: `${it.service.url}/rpc/share` })
-  const answer = await sendPost(post, httpTransport(systemClock), systemClock, noSignal)
+  const answer = await sendOver(httpTransport(systemClock), post)
   expect(it.requests()).toBe(1)
   const decided = it.events.flatMap((event) => (event.name === "batch" ? [event.batch.batch_id] : []))
   expect(decided).toEqual(post.batches.map((batch) => batch.batch_id))
@@ -74,7 +77,7 @@ test("createShare, redeemShare and eight appendOps are one POST, decided in the 
 test("createShare, redeemShare and removeShare are one POST", async () => {
   await using it = await served()
   const post = postOf(0, { service: `${it.service.url}/rpc/share`, remove: true })
-  const answer = await sendPost(post, httpTransport(systemClock), systemClock, noSignal)
+  const answer = await sendOver(httpTransport(systemClock), post)
   expect(it.requests()).toBe(1)
   expect(answer.removed).toEqual({ kind: "value", value: { removed: true } })
 })
@@ -82,7 +85,7 @@ test("createShare, redeemShare and removeShare are one POST", async () => {
 test("the grant comes without its live part", async () => {
   await using it = await served()
   const post = postOf(0, { service: `${it.service.url}/rpc/share` })
-  const { grant } = await sendPost(post, httpTransport(systemClock), systemClock, noSignal)
+  const { grant } = await sendOver(httpTransport(systemClock), post)
   expect(grant.kind === "value" && Object.keys(grant.value)).toEqual([
     "share_id",
     "service_id",
@@ -102,7 +105,7 @@ async function answersWhen(change: (response: TransportResponse) => TransportRes
     const response = await it.service.fetch(new Request(post.service, { method: "POST", body }))
     return change({ status: response.status, retry_after: null, content_type: null, body: await response.text() })
   }
-  const { created, grant, appended } = await sendPost(post, transport, systemClock, noSignal)
+  const { created, grant, appended } = await sendOver(transport, post)
   const said = (answer: Answer<unknown> | undefined) =>
     answer?.kind === "fault" ? `${answer.fault.code}, ${answer.fault.delivery}` : answer?.kind
   for (const answer of [created, grant, ...appended])
@@ -181,7 +184,7 @@ test("N11: a POST that arrives twice is decided once, and both answers say what 
   await using it = await served()
   const post = postOf(3, { service: `${it.service.url}/rpc/share` })
   const transport = httpTransport(systemClock)
-  const send = () => sendPost(post, transport, systemClock, noSignal)
+  const send = () => sendOver(transport, post)
   const [first, second] = await Promise.all([send(), send()])
   const kinds = ({ appended }: typeof first) =>
     appended.flatMap((one) =>
@@ -200,8 +203,8 @@ test("N12: a POST that arrives after newer ones changes nothing", async () => {
   const transport = httpTransport(systemClock)
   const both = postOf(2, { service })
   const older = { ...both, batches: both.batches.slice(0, 1) }
-  await sendPost(both, transport, systemClock, noSignal)
-  const { appended } = await sendPost(older, transport, systemClock, noSignal)
+  await sendOver(transport, both)
+  const { appended } = await sendOver(transport, older)
   // Its outcome, and the register as it stands.
   const op_id = both.batches[0]!.ops[0]!.op_id
   expect(appended).toMatchObject([{ kind: "value", value: { duplicates: [op_id], applied: [], cursor: 2 } }])
@@ -227,7 +230,7 @@ test.each([
   ["503", "soon", undefined],
 ])("status %s with Retry-After %s carries the wait", async (status, retry_after, wait) => {
   const transport: Transport = async () => ({ status: Number(status), retry_after, content_type: null, body: "" })
-  const { grant } = await sendPost(postOf(0), transport, systemClock, noSignal)
+  const { grant } = await sendOver(transport, postOf(0))
   expect(grant.kind === "fault" && grant.fault.details.retry_after_ms).toBe(wait as never)
 })
 
@@ -258,7 +261,7 @@ test.each<[string, unknown, string]>([
     const response = await newHttpBatchRpcResponse(new Request(url, { method: "POST", body }), new Throwing(error))
     return { status: response.status, retry_after: null, content_type: null, body: await response.text() }
   }
-  const { grant } = await sendPost(postOf(1, { create: undefined }), transport, systemClock, noSignal)
+  const { grant } = await sendOver(transport, postOf(1, { create: undefined }))
   expect(grant.kind === "refused" ? `refused ${grant.code}` : grant.kind).toBe(meaning)
 })
 
@@ -266,6 +269,6 @@ test("a transport that throws something of its own is a lost connection, without
   const transport: Transport = async () => {
     throw new Error(`cannot send ${secret}`)
   }
-  const { grant } = await sendPost(postOf(0), transport, systemClock, noSignal)
+  const { grant } = await sendOver(transport, postOf(0))
   expect(grant).toMatchObject({ kind: "fault", fault: { code: "connection_lost", message: "the transport failed" } })
 })

@@ -3,7 +3,8 @@ import { registerAfter } from "../../intent/base.ts"
 import { window_batches } from "../../intent/limit.ts"
 import { systemClock } from "../../intent/system.ts"
 import type { AppendBatch, WireOp } from "../../wire/contract.ts"
-import { type Answer as ClientAnswer, sendPost } from "../../wire/session.ts"
+import type { Answer as ClientAnswer } from "../../wire/post.ts"
+import { rpc } from "../../wire/session.ts"
 import { type Answer, transportOf } from "./peer.ts"
 import type { ServiceCase } from "./service-case.ts"
 import { removeShare } from "./share-cases.ts"
@@ -46,7 +47,8 @@ export const postCases: readonly ServiceCase[] = [
         batches,
         remove: false,
       }
-      const answer = await sendPost(post, transportOf(place, deadline_ms), systemClock, new AbortController().signal)
+      const { signal } = new AbortController()
+      const answer = await rpc.send(post, { transport: transportOf(place, deadline_ms), clock: systemClock, signal })
       const created = { text: "createShare", answer: asAnswer(answer.created!) }
       const grant = { text: "redeemShare", answer: asAnswer(answer.grant) }
       const appended = batches.map((batch, index) => {
