@@ -52,7 +52,7 @@ export async function play(ground: Ground, trial: Trial): Promise<Played> {
 
 async function settle(lab: Lab, trial: Trial): Promise<{ figures: Figures; complete_ms: number | undefined }> {
   const began = performance.now()
-  const deadline = began + (trial.deadline_ms ?? 20_000)
+  const deadline = began + (trial.deadline_ms ?? 75_000)
   let changed = { at: began, changes: lab.service.changes, requests: lab.service.requests }
   let complete_ms: number | undefined
   for (;;) {
