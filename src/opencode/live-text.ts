@@ -51,8 +51,9 @@ export class LiveText {
     const writing = this.#writing.get(String(partID))
     if (!writing || field !== "text" || typeof delta !== "string") return
     writing.text += delta
+    if (writing.text.length > text_length_max) return void this.#writing.delete(String(partID))
     const now = this.clock.monotonic()
-    if (now - writing.told_at < this.interval_ms || writing.text.length > text_length_max) return
+    if (now - writing.told_at < this.interval_ms) return
     writing.told_at = now
     return { ...writing.part, text: writing.text }
   }
