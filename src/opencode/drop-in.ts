@@ -109,7 +109,7 @@ export function shareSync(link: ShareSyncLink): LinkedShareSync {
     async create(session_id) {
       if (!isOpencodeId(session_id))
         throw new SturdyError("invalid_argument", "the session's id is none of opencode's", 'It holds no "/".')
-      const { stream, isNew } = sync.shares.share(session_id, service)
+      const { stream, isNew } = sync.share(session_id, service)
       if (isNew) void sync.compare(session_id)
       return shareInfo(outbox, stream)
     },

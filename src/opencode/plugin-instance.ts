@@ -14,9 +14,6 @@ import { ShareSync } from "./share-sync.ts"
 /** Where opencode's own client shares unless it is told otherwise. */
 const default_service = "https://opncd.ai"
 
-/** Blocks that no waiting ends: whoever shares again wants another share. */
-const final: ReadonlySet<string> = new Set(["share_removed", "revoked", "expired"])
-
 /** How long opencode's caller waits where only the service can say the URL; and where it can be foreseen, ms. */
 const url_wait_ms = { made_there: 10_000, foreseen: 1_000 }
 
@@ -85,7 +82,7 @@ export class PluginInstance implements GatewayHost {
 
   async create(session_id: string): Promise<ShareInfo> {
     const { outbox, seams } = this.host
-    const { stream, isNew } = this.#share(session_id)
+    const { stream, isNew } = this.sync.share(session_id, this.#service)
     if (isNew) void this.sync.compare(session_id)
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
@@ -119,13 +116,6 @@ export class PluginInstance implements GatewayHost {
     const service = this.parts.options.service ?? this.#configured
     if (service !== undefined) return service
     throw new SturdyError("invalid_argument", "no share service is known yet", "Share again in a moment.")
-  }
-
-  #share(session_id: string): { stream: Stream; isNew: boolean } {
-    const { shares } = this.sync
-    const current = shares.current(session_id)
-    if (current && final.has(current.status().block?.reason ?? "")) this.sync.remove(session_id)
-    return shares.share(session_id, this.#service)
   }
 
   /** Does the service take ids that were made here, so that it needs not be asked for the URL? */

@@ -123,7 +123,7 @@ export class SessionCatchUp {
   #isGone(session_id: string, log: EventLog | undefined, stream: Stream): boolean {
     if (log) return log.directoryOf(session_id) === undefined
     // What was never recorded may be a session that is still to come, or a stream that is none of a session.
-    return this.#parts.source.isAuthority && stream.latest("session") !== undefined
+    return this.#parts.source.isAuthority && [...stream.items().keys()].some(isOfSession)
   }
 
   #livesElsewhere(session_id: string): boolean {
@@ -131,6 +131,11 @@ export class SessionCatchUp {
     if (directory === undefined) return false
     return (log()?.directoryOf(session_id) ?? directory) !== directory
   }
+}
+
+/** Not only its info, which a hook may drop. */
+function isOfSession(key: string): boolean {
+  return key === "session" || key.startsWith("message/")
 }
 
 /** Its share was removed meanwhile: nothing of it is shared any more. */

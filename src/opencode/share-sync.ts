@@ -34,6 +34,9 @@ export interface ShareSyncOptions {
   liveTextMs?: number | undefined
 }
 
+/** Blocks that no waiting ends: whoever shares again wants another share. */
+const final: ReadonlySet<string> = new Set(["share_removed", "revoked", "expired"])
+
 export class ShareSync {
   readonly shares: SessionShares
   readonly #options: ShareSyncOptions
@@ -88,6 +91,17 @@ export class ShareSync {
   /** The same, for an outbox's `resync` hook: rejects if it could not be done, so that the hook is called again. */
   async resync(session_id: string): Promise<void> {
     if (!(await this.compare(session_id))) throw new SourceSilent(`the state of ${session_id} is not recorded yet`)
+  }
+
+  /**
+   * The session's share: the one that it has, or a new one.
+   *
+   * @throws SturdyError as `Outbox.stream` and `Stream.remove`
+   */
+  share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
+    const current = this.shares.current(session_id)
+    if (current && final.has(current.status().block?.reason ?? "")) this.remove(session_id)
+    return this.shares.share(session_id, service)
   }
 
   /**

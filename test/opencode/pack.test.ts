@@ -6,6 +6,7 @@ import { bin, dependencies, exports } from "../../package.json"
 import { migrations } from "../../src/store/migration.gen.ts"
 import { tempDir } from "../temp-dir.ts"
 import { useInstalled } from "./installed.ts"
+import { packTo, run } from "./package-forms.ts"
 
 const root = join(import.meta.dir, "..", "..")
 const npm = Bun.which("npm")
@@ -16,10 +17,10 @@ describe.skipIf(!npm)("the packed tarball", () => {
   let packed: string[] = []
 
   beforeAll(() => {
-    packed = pack(dir.path)
-    const [tarball] = new Bun.Glob("*.tgz").scanSync(dir.path)
+    const { tarball, files } = packTo(dir.path)
+    packed = files
     mkdirSync(package_folder, { recursive: true })
-    run(["tar", "-xzf", dir.file(tarball!), "-C", package_folder, "--strip-components=1"], dir.path)
+    run(["tar", "-xzf", tarball, "-C", package_folder, "--strip-components=1"], dir.path)
     // What npm would bring, and nothing that is there for development only.
     for (const name of Object.keys(dependencies)) {
       mkdirSync(dirname(dir.file(`node_modules/${name}`)), { recursive: true })
@@ -60,17 +61,3 @@ describe.skipIf(!npm)("the packed tarball", () => {
     expect(run([process.execPath, join(package_folder, bin.sturdy), "--help"], dir.path)).toContain("sturdy")
   })
 })
-
-/** Packs the checkout into the folder. Returns the paths in the tarball. */
-function pack(folder: string): string[] {
-  const text = run(["npm", "pack", "--json", "--ignore-scripts", "--pack-destination", folder], root)
-  const [{ files }] = JSON.parse(text) as [{ files: { path: string }[] }]
-  return files.map(({ path }) => path)
-}
-
-/** @throws Error with what it said, if it fails or takes too long */
-function run(command: string[], cwd: string): string {
-  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd, stdout: "pipe", stderr: "pipe", timeout: 60_000 })
-  if (exitCode !== 0) throw new Error(`${command[0]} failed: ${stdout.toString()}${stderr.toString()}`)
-  return stdout.toString()
-}

@@ -5,6 +5,7 @@ import fc from "fast-check"
 import { openOutbox } from "../../src/index.ts"
 import { shareSync, type ShareSyncLink } from "../../src/opencode/drop-in.ts"
 import type { BusEvent } from "../../src/opencode/event.ts"
+import type { SharedOp } from "../../src/opencode/redact.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { busEvent, idleEvent, messageEvent, partEvent, sessionEvent } from "./bus-events.ts"
 import { heldState, linkedBox, openHost } from "./linked-host.ts"
@@ -159,11 +160,15 @@ describe("a host", () => {
 })
 
 describe("a session that the host deleted", () => {
-  test("while nobody heard has its share removed when somebody looks", async () => {
-    await using box = await linkedBox()
+  test.each([
+    ["", {}],
+    [", also of one whose info is not shared,", { redact: withoutInfo }],
+  ])("while nobody heard%s has its share removed when somebody looks", async (_, linking) => {
+    await using box = await linkedBox(linking)
     box.init()
     box.play(sessionEvent("ses_1"))
     const { id } = await box.sync.create("ses_1")
+    box.play(messageEvent("ses_1", "msg_1"))
     await box.sync.outbox.flush()
     box.store.commit(busEvent("session.deleted", { sessionID: "ses_1" }))
     box.publish(idleEvent("ses_1"))
@@ -224,6 +229,10 @@ test("options that are wrong are refused by name, and nothing is opened", () => 
   expect(database.query("select count(*) as n from sqlite_schema").get()).toEqual({ n: 0 })
   database.close()
 })
+
+function withoutInfo({ method, value }: SharedOp): Record<string, unknown> | undefined {
+  return method === "session.put" ? undefined : value
+}
 
 function raise(): never {
   throw new Error("the host's own")

@@ -1,6 +1,7 @@
 /** shareSync in a host: what it shows of the recordings of the real opencode, live, in mid-session, offline, and again. */
 import { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
+import { openOutbox } from "../../src/index.ts"
 import { migrations } from "../../src/store/migration.gen.ts"
 import { errorOf, rejectionOf } from "../sturdy-error.ts"
 import { heldState, linkedBox, openHost, shownState } from "./linked-host.ts"
@@ -100,6 +101,23 @@ describe("create", () => {
       expect((await rejectionOf(box.sync.create(id as string))).code).toBe("invalid_argument")
     expect(box.sync.outbox.streams()).toEqual([])
   })
+})
+
+test("a share that somebody else removed is followed by another one when the session is shared again", async () => {
+  await using box = await linkedBox()
+  const { events, sessions, final } = await recording("short-text")
+  box.init()
+  box.play(events[0]!)
+  const first = await box.sync.create(sessions[0]!)
+  await box.sync.outbox.flush()
+  await using other = openOutbox(box.dir.file("other.db"))
+  other.stream("theirs", box.sync.outbox.stream(sessions[0]!).ref()).remove()
+  await other.flush()
+  box.play(...events.slice(1))
+  await box.until(() => box.sync.outbox.stream(sessions[0]!).status().block?.reason === "share_removed")
+  const second = await box.sync.create(sessions[0]!)
+  expect(second.id).not.toBe(first.id)
+  await box.until(async () => Bun.deepEquals(await box.shown(sessions[0]!), final[sessions[0]!]))
 })
 
 describe("remove", () => {
