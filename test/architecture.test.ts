@@ -18,7 +18,9 @@ const arrows: Record<string, string[]> = {
     "intent",
     "index.ts",
     "store/process-identity.ts",
-    ...["contract", "json-exchange", "post", "protocol", "response", "transport"].map((name) => `wire/${name}.ts`),
+    ...["contract", "endpoint", "json-exchange", "post", "protocol", "response", "transport"].map(
+      (name) => `wire/${name}.ts`,
+    ),
   ],
   ".": ["intent", "store", "wire", "flusher", "inspect", "."],
 }

@@ -3,6 +3,7 @@ import { homedir } from "node:os"
 import { join, resolve } from "node:path"
 import { feedRecording } from "../opencode/replay.ts"
 import { openOutbox, type Outbox } from "../outbox.ts"
+import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
 import { type Command, type ExitCode, note, print, printJson, textOption, UsageError } from "./command.ts"
 import { ProgressLine } from "./progress.ts"
 
@@ -24,7 +25,7 @@ Example: sturdy replay test/fixture/recordings/short-text.jsonl --server http://
   positionals: 1,
   async run(input) {
     const recording = input.positionals[0]!
-    const service = endpointOf(textOption(input, "server"))
+    const service = serviceNamed(textOption(input, "server"))
     const db = textOption(input, "db") ?? process.env.STURDY_DB ?? defaultOutbox(service, recording)
     if (!input.options.json) note(`outbox: ${db}`)
     const outbox = openOutbox(db)
@@ -103,15 +104,11 @@ function printSummary(summary: {
 }
 
 /** `--server` names an origin; the endpoint below it is part of the contract. */
-function endpointOf(server: string | undefined): string {
+function serviceNamed(server: string | undefined): string {
   if (server === undefined) throw new UsageError("--server URL is missing", replay)
-  const url = URL.canParse(server) ? new URL(server) : undefined
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:"))
-    throw new UsageError(`--server must be an http(s) URL, got ${server}`, replay)
-  // Never repeated in a message: what stands there may be a password or a token.
-  if (url.username || url.password || url.search || url.hash)
-    throw new UsageError("--server must be an origin, without a user, a password, a query or a fragment", replay)
-  return url.pathname.endsWith("/rpc/share") ? url.href : `${url.href.replace(/\/+$/, "")}/rpc/share`
+  const problem = endpointProblem(server)
+  if (problem) throw new UsageError(`--server ${problem}`, replay)
+  return endpointOf(server)
 }
 
 function defaultOutbox(service: string, recording: string): string {

@@ -5,9 +5,10 @@
 import { systemRandom } from "../intent/system.ts"
 import { isId, randomId } from "../intent/ulid.ts"
 import type { Outbox, Stream } from "../index.ts"
+import { baseOf } from "../wire/endpoint.ts"
 import type { KnownShare } from "./event-log.ts"
 import type { SessionShares } from "./session-shares.ts"
-import { baseOf, shareInfo } from "./share-info.ts"
+import { shareInfo } from "./share-info.ts"
 
 /** The endpoint, of those that are known here, at which the share of this URL is; undefined if at none of them. */
 export function serviceOf(url: string, services: readonly (string | undefined)[]): string | undefined {

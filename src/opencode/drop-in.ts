@@ -16,7 +16,7 @@ import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { ShareInfo } from "./gateway.ts"
 import { checkLink } from "./link-check.ts"
 import { type Notice, Notices } from "./notice.ts"
-import { endpointOf } from "./plugin-options.ts"
+import { serviceEndpoint } from "./plugin-options.ts"
 import type { Redact } from "./redact.ts"
 import { sessionOf } from "./session-shares.ts"
 import { isMessage, SourceSilent } from "./session-source.ts"
@@ -85,7 +85,7 @@ export interface LinkedShareSync {
  */
 export function shareSync(link: ShareSyncLink): LinkedShareSync {
   checkLink(link)
-  const service = endpointOf(link.service)
+  const service = serviceEndpoint(link.service)
   const notices = new Notices((notice) => tell(link, notice))
   const resync = (stream: Stream) => sync.resync(sessionOf(stream.name))
   const outbox = opened(link, resync)

@@ -11,7 +11,8 @@
  */
 import * as limit from "../intent/limit.ts"
 import type { Ack, AppendBatch, GrantFacts, SyncInfo } from "../wire/contract.ts"
-import { answerOf, apiUrl, exchangeJson, type JsonCall, jsonOf } from "../wire/json-exchange.ts"
+import { apiUrl } from "../wire/endpoint.ts"
+import { answerOf, exchangeJson, type JsonCall, jsonOf } from "../wire/json-exchange.ts"
 import { type Answer, type Post, type PostAnswer, unanswered } from "../wire/post.ts"
 import type { Protocol, ProtocolContext } from "../wire/protocol.ts"
 import { foreignFault, mediaType, statusFault } from "../wire/response.ts"

@@ -5,7 +5,7 @@ import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
 import { ClientSource, type OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
 import type { GatewayHost, ShareInfo } from "./gateway.ts"
-import { endpointOf, type PluginOptions } from "./plugin-options.ts"
+import { serviceEndpoint, type PluginOptions } from "./plugin-options.ts"
 import type { PluginProcess } from "./plugin-process.ts"
 import type { Redact } from "./redact.ts"
 import { shareInfo, whenKnown } from "./share-info.ts"
@@ -58,7 +58,7 @@ export class PluginInstance implements GatewayHost {
 
   /** `url`: `enterprise.url` of opencode's configuration, if there is one. @throws SturdyError if it is no URL */
   configure(url: unknown): void {
-    this.#configured = endpointOf(url ?? default_service)
+    this.#configured = serviceEndpoint(url ?? default_service)
     for (const named of [this.parts.options.service, url === undefined ? undefined : this.#configured])
       if (named !== undefined) this.host.name(named)
   }

@@ -1,6 +1,7 @@
 /** What a user may say: the plugin's options in opencode.json, and the environment. All of it checked before anything is shared. */
 import { SturdyError } from "../intent/error.ts"
 import { shapeProblem } from "../intent/shape.ts"
+import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
 import { isLiveTextMs, live_text_ms_min } from "./live-text.ts"
 
 export type ShareTransport = "rpc" | "http" | "rest" | "auto"
@@ -33,7 +34,7 @@ export function pluginOptions(given: unknown, env: Environment): PluginOptions {
   if (typeof children !== "boolean") throw wrong("children must be true or false")
   if (!isLiveTextMs(liveTextMs)) throw wrong(`liveTextMs must be a number of milliseconds from ${live_text_ms_min} on`)
   return {
-    service: service === undefined ? undefined : endpointOf(service),
+    service: service === undefined ? undefined : serviceEndpoint(service),
     database: textOf("database", database),
     children,
     redact: textOf("redact", redact),
@@ -44,13 +45,10 @@ export function pluginOptions(given: unknown, env: Environment): PluginOptions {
 }
 
 /** Cap'n Web endpoint of a service given by its origin, or by that endpoint. @throws SturdyError `invalid_argument` */
-export function endpointOf(service: unknown): string {
-  const url = typeof service === "string" && URL.canParse(service) ? new URL(service) : undefined
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw wrong("service must be an http(s) URL")
-  if (url.username || url.password || url.search || url.hash)
-    throw wrong("service must be a URL without a user, a password, a query or a fragment")
-  const base = url.href.replace(/\/+$/, "")
-  return base.endsWith("/rpc/share") ? base : `${base}/rpc/share`
+export function serviceEndpoint(service: unknown): string {
+  const problem = endpointProblem(service)
+  if (problem) throw wrong(`service ${problem}`)
+  return endpointOf(service as string)
 }
 
 function textOf(name: string, value: unknown): string | undefined {

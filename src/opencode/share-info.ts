@@ -1,6 +1,7 @@
 /** What opencode is told of a share: id, secret and URL, as its own client would get them from a service. */
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, Stream } from "../index.ts"
+import { baseOf } from "../wire/endpoint.ts"
 import type { ShareInfo } from "./gateway.ts"
 
 /** As the service has said it, or will: a service that takes ids made here puts them at the end of its URL. */
@@ -18,11 +19,6 @@ function urlLikeOthers(outbox: Outbox, service: string, share_id: string): strin
       return `${known.url.slice(0, -known.share_id.length)}${share_id}`
   }
   return
-}
-
-/** The service's origin, and the path below it at which its routes lie. */
-export function baseOf(service: string): string {
-  return service.replace(/\/rpc\/share$/, "")
 }
 
 /**

@@ -12,7 +12,8 @@
  * else's server, could make something there.
  */
 import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "./contract.ts"
-import { answerOf, apiUrl, exchangeJson, type JsonCall, jsonOf } from "./json-exchange.ts"
+import { apiUrl } from "./endpoint.ts"
+import { answerOf, exchangeJson, type JsonCall, jsonOf } from "./json-exchange.ts"
 import { type Answer, factsOf, type Post, type PostAnswer, unanswered, withoutSecret } from "./post.ts"
 import type { Protocol, ProtocolContext } from "./protocol.ts"
 import { codedError, foreignFault, statusFault } from "./response.ts"

@@ -47,11 +47,3 @@ export async function answerOf<T>(ask: () => Promise<Answer<T>>): Promise<Answer
     return { kind: "fault", fault: faultOf(error) }
   }
 }
-
-/** The address of a call: the service's own is that of its Cap'n Web endpoint, beside which the others lie. */
-export function apiUrl(service: string, path: string, query: Record<string, string> = {}): string {
-  const url = new URL(service)
-  url.pathname = url.pathname.replace(/\/rpc\/share\/?$/, "").replace(/\/+$/, "") + path
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-  return url.href
-}

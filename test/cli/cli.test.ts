@@ -87,11 +87,15 @@ describe("usage", () => {
     ["no server", ["replay", recording], "--server URL is missing"],
     ["a server that is no URL", ["replay", recording, "--server", "nowhere"], "must be an http(s) URL"],
     ["a server of another protocol", ["replay", recording, "--server", "ftp://x"], "must be an http(s) URL"],
-    ["a server with a query", ["replay", recording, "--server", "http://127.0.0.1:9/?a=1"], "must be an origin"],
+    [
+      "a server with a query",
+      ["replay", recording, "--server", "http://127.0.0.1:9/?a=1"],
+      "without a user, a password",
+    ],
     [
       "a server with a password",
       ["replay", recording, "--server", "http://me:canary@127.0.0.1:9"],
-      "must be an origin",
+      "without a user, a password",
     ],
     ["no outbox", ["status"], "--db FILE"],
     ["a port that is none", ["serve", "--port", "eighty"], "--port must be a number"],
