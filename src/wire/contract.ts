@@ -1,6 +1,6 @@
 /**
- * The wire contract: Cap'n Web over HTTP batch at `/rpc/share`. Both ends compile against this file.
- * How a batch is decided: ARCHITECTURE.md, "Deciding a batch".
+ * The wire contract: Cap'n Web over HTTP batch at `/rpc/share`, or the calls of an outbox as plain HTTP/JSON beside it.
+ * Both ends compile against this file. ARCHITECTURE.md: "Deciding a batch", "Routes of the service".
  */
 import type { RpcTarget } from "capnweb"
 import type { Codec, WireOp } from "../intent/op.ts"

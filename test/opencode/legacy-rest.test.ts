@@ -37,6 +37,16 @@ async function openBox() {
 
 const put = (stream: Stream, method: string, arg: object) => stream.record({ method, args: [arg] })
 
+/** A box with a share that holds its session. */
+async function sharedBox() {
+  const box = await openBox()
+  const outbox = box.open()
+  const shared = box.stream(outbox)
+  put(shared, "session.put", session)
+  await outbox.flush()
+  return Object.assign(box, { outbox, shared })
+}
+
 /** The next attempt that fails. */
 const failure = (outbox: Outbox) =>
   new Promise<{ code: string }>((resolve) => {
@@ -127,11 +137,8 @@ describe("nothing is lost", () => {
     ["by a connection that is cut before the effect", ["cut", "cut"]],
     ["by a connection that is cut after it", ["lost", "lost"]],
   ])("%s at a sync: the same items go again, in order", async (_, faults) => {
-    await using box = await openBox()
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    put(stream, "session.put", session)
-    await outbox.flush()
+    await using box = await sharedBox()
+    const { outbox, shared: stream } = box
     box.server.faults.push(...faults)
     put(stream, "part.put", part)
     put(stream, "part.put", { ...part, text: "second" })
@@ -154,11 +161,8 @@ describe("nothing is lost", () => {
   })
 
   test("by an outage between two batches", async () => {
-    await using box = await openBox()
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    put(stream, "session.put", session)
-    await outbox.flush()
+    await using box = await sharedBox()
+    const { outbox, shared: stream } = box
     await box.server.down()
     const failed = failure(outbox)
     put(stream, "message.put", message)
@@ -179,11 +183,8 @@ describe("nothing is lost", () => {
   })
 
   test("by a page of a captive portal in the place of an answer", async () => {
-    await using box = await openBox()
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    put(stream, "session.put", session)
-    await outbox.flush()
+    await using box = await sharedBox()
+    const { outbox, shared: stream } = box
     box.server.faults.push("page")
     put(stream, "message.put", message)
     expect((await outbox.flush()).blocked).toMatchObject([{ reason: "unsupported" }])
@@ -235,11 +236,8 @@ describe("401, 403 and 407 say that a key is missing", () => {
   })
 
   test("and at a sync: blocked, the ops wait", async () => {
-    await using box = await openBox()
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    put(stream, "session.put", session)
-    await outbox.flush()
+    await using box = await sharedBox()
+    const { outbox, shared: stream } = box
     box.server.faults.push(403)
     put(stream, "message.put", message)
     expect((await outbox.flush()).blocked).toMatchObject([{ reason: "scope_denied" }])
@@ -306,22 +304,13 @@ describe("a share that opencode itself created", () => {
 })
 
 describe("a removal", () => {
-  async function shared() {
-    const box = await openBox()
-    const outbox = box.open()
-    const stream = box.stream(outbox)
-    put(stream, "session.put", session)
-    await outbox.flush()
-    return Object.assign(box, { outbox, shared: stream })
-  }
-
   test.each<[string, LegacyFault[]]>([
     ["at once", []],
     ["after HTTP 500", [500, 500]],
     ["whose answer was lost", ["lost"]],
     ["of a share that is gone", [410]],
   ])("%s: closed when the service has said so", async (_, faults) => {
-    await using box = await shared()
+    await using box = await sharedBox()
     box.server.faults.push(...faults)
     box.shared.remove()
     expect(await box.outbox.flush()).toEqual({ settled: true, blocked: [] })

@@ -1,4 +1,5 @@
 /** The other end of a service under test in plain HTTP/JSON: one request per call, one after the other, in the order of the calls. */
+import { apiUrl } from "../../wire/endpoint.ts"
 import { TransportFault, type TransportRequest, type TransportResponse } from "../../wire/transport.ts"
 import { type Peer, type RemoteService, type RemoteShare, type ShareMethod, transportOf } from "./peer.ts"
 import type { ServicePlace } from "./service-subject.ts"
@@ -88,12 +89,9 @@ export class HttpPeer implements Peer {
     const { signal } = new AbortController()
     const transport = transportOf(place, deadline_ms)
     return async (verb, path, { headers, query = {}, body } = {}) => {
-      const url = new URL(place.service)
-      url.pathname = `${url.pathname.replace(/\/(rpc\/share)?$/, "")}/api/share${path}`
-      for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
       const request: TransportRequest & { method: Verb } = {
         method: verb,
-        url: url.href,
+        url: apiUrl(place.service, `/api/share${path}`, query),
         headers: { ...place.headers, "content-type": "application/json", ...headers },
         body: body === undefined ? "" : JSON.stringify(body),
         deadline_ms,
