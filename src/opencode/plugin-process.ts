@@ -97,14 +97,15 @@ export class PluginProcess {
 
   /** Sends what is pending, for at most so long. Never rejects. */
   async flush(limit_ms: number): Promise<void> {
+    if (!this.#outbox) return
     const { promise, resolve } = Promise.withResolvers<void>()
     // Held: opencode waits for nothing else any more.
     const timer = this.seams.clock.timer(limit_ms, resolve, true)
-    this.#outbox?.flush().then(
+    this.#outbox.flush().then(
       () => resolve(),
       () => resolve(),
     )
-    if (this.#outbox) await promise
+    await promise
     timer.cancel()
   }
 
