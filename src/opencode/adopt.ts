@@ -2,8 +2,7 @@
  * Shares that opencode's built-in client made, before the plugin was there or in a process without it: the outbox takes
  * them over, with id and secret, so that they are kept up to date and can be removed even when their session is gone.
  */
-import { systemRandom } from "../intent/system.ts"
-import { isId, randomId } from "../intent/ulid.ts"
+import { isId } from "../intent/ulid.ts"
 import type { Outbox, Stream } from "../index.ts"
 import { baseOf } from "../wire/endpoint.ts"
 import type { KnownShare } from "./event-log.ts"
@@ -44,9 +43,7 @@ function openAdopted(outbox: Outbox, name: string, share: Omit<KnownShare, "sess
   const { id, secret, url } = share
   // Ids of the form that the contract takes may be redeemed by any protocol; shorter ones only the service itself knows.
   const fits = isId(id) && isId(secret)
-  const ref = fits
-    ? { service, share_id: id, secret }
-    : { service, share_id: randomId(systemRandom, 128), secret: randomId(systemRandom, 256) }
+  const ref = fits ? { service, share_id: id, secret } : outbox.newRef(service)
   return outbox.stream(name, ref, { adopt: { ...(!fits && { protocol: "rest" }), remote: { id, secret }, url } })
 }
 
