@@ -22,7 +22,10 @@ export function recordedEvents(file: string): RecordedEvent[] {
 
 export interface Lost {
   events: number
+  /** Those of removals, too. */
   events_lost: number
+  /** Removals of what is still shown. */
+  removals_lost: number
 }
 
 interface State {
@@ -43,7 +46,7 @@ export function lostEvents(events: readonly RecordedEvent[], session_id: string,
   const lost = states.filter(({ at, key }) => at > (reached.get(key) ?? -1) && !isRemoved(key, removed))
   // Shown still, though it was removed and did not come back.
   const kept = [...removed].filter((key) => share?.items.has(key)).length
-  return { events: states.length + kept, events_lost: lost.length + kept }
+  return { events: states.length + kept, events_lost: lost.length + kept, removals_lost: kept }
 }
 
 /** Two plugins of one process, as at the end of `opencode run`, may both be told. */

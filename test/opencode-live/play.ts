@@ -3,6 +3,7 @@ import type { SessionState } from "./client.ts"
 import { compare, noDifference, type Difference } from "./compare.ts"
 import { lostEvents, type Lost } from "./lost-events.ts"
 import type { HeldShare } from "./service.ts"
+import type { Subject } from "./subject.ts"
 import { Lab, type Ground, type Trial } from "./trial.ts"
 
 export interface Figures extends Difference, Lost {
@@ -45,13 +46,13 @@ export async function play(ground: Ground, trial: Trial): Promise<Played> {
     caught_up_ms: lab.caught_up_ms,
     complete_ms: settled.complete_ms,
     seconds: Math.round((performance.now() - began) / 100) / 10,
-    wrong: [...failed, ...wrongOf(settled.figures, trial)],
+    wrong: [...failed, ...wrongOf(settled.figures, trial, lab.subject)],
   }
 }
 
 async function settle(lab: Lab, trial: Trial): Promise<{ figures: Figures; complete_ms: number | undefined }> {
   const began = performance.now()
-  const deadline = began + (trial.deadline_ms ?? 20_000)
+  const deadline = began + (trial.deadline_ms ?? 75_000)
   let changed = { at: began, changes: lab.service.changes, requests: lab.service.requests }
   let complete_ms: number | undefined
   for (;;) {
@@ -59,7 +60,7 @@ async function settle(lab: Lab, trial: Trial): Promise<{ figures: Figures; compl
     const now = performance.now()
     const { changes, requests } = lab.service
     if (changes !== changed.changes || requests !== changed.requests) changed = { at: now, changes, requests }
-    const isComplete = wrongOf(figures, trial).length === 0
+    const isComplete = wrongOf(figures, trial, lab.subject).length === 0
     complete_ms = isComplete ? (complete_ms ?? Math.round(now - began)) : undefined
     if (isComplete && now - Math.max(changed.at, began + complete_ms!) > quiet_ms) return { figures, complete_ms }
     if (!isComplete && now > deadline) return { figures, complete_ms }
@@ -72,7 +73,7 @@ async function figuresOf(lab: Lab, trial: Trial): Promise<Figures> {
   const [states, shares, events] = [await lab.client.state(), await lab.service.shares(), lab.events]
   if (lab.sessions.size === 0) addRoot(lab, states)
   const difference = noDifference()
-  const lost = { events: 0, events_lost: 0 }
+  const lost: Lost = { events: 0, events_lost: 0, removals_lost: 0 }
   const own = [...lab.sessions].map((id) => ({ id, shares: shares.filter(({ session_id }) => session_id === id) }))
   for (const { id, shares } of own) {
     const share = shares.at(-1)
@@ -85,6 +86,7 @@ async function figuresOf(lab: Lab, trial: Trial): Promise<Figures> {
     const sum = lostEvents(events, id, share)
     lost.events += sum.events
     lost.events_lost += sum.events_lost
+    lost.removals_lost += sum.removals_lost
   }
   return {
     ...difference,
@@ -106,22 +108,23 @@ function fateOf(share: HeldShare | undefined): Figures["share"] {
 
 /** Figures that must be 0. */
 const zero = [
-  "events_lost",
+  "states_lost",
   "messages_missing",
   "messages_stale",
   "parts_missing",
   "parts_stale",
-  "messages_ghost",
-  "parts_ghost",
   "sessions_stale",
   "characters_missing",
-  "turns_dangling",
   "shares_orphaned",
-] as const satisfies (keyof Figures)[]
+] as const
 
-function wrongOf(figures: Figures, trial: Trial): string[] {
-  const { share = "open" } = trial
-  const wrong = zero.filter((name) => figures[name] !== 0).map((name) => `${name} is ${figures[name]}`)
+/** The same, where the service can be told of removals and of the ends of turns. */
+const zero_if_told = ["removals_lost", "messages_ghost", "parts_ghost", "turns_dangling"] as const
+
+function wrongOf(figures: Figures, { share = "open" }: Trial, { tells }: Subject): string[] {
+  const all = { ...figures, states_lost: figures.events_lost - figures.removals_lost }
+  const names = [...zero, ...(tells ? zero_if_told : [])]
+  const wrong = names.filter((name) => all[name] !== 0).map((name) => `${name} is ${all[name]}`)
   if (figures.share !== share) wrong.push(`the share is ${figures.share}, must be ${share}`)
   return wrong
 }

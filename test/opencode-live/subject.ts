@@ -13,6 +13,8 @@ export interface Subject {
   service: ServiceKind
   /** False: it has nothing that finishes later, so nothing is waited for. */
   durable: boolean
+  /** Its service can be told of removals and of the ends of turns: opencode's own REST knows neither. */
+  tells: boolean
   env: Record<string, string>
   plugins(service_url: string, options: Record<string, unknown>): PluginSpec[]
 }
@@ -21,6 +23,7 @@ export const builtIn: Subject = {
   name: "built-in",
   service: "legacy",
   durable: false,
+  tells: true,
   env: {},
   plugins: () => [],
 }
@@ -32,6 +35,7 @@ export function plugin(transport: Transport): Subject {
     name: `plugin (${transport})`,
     service: transport === "rest" ? "legacy" : "sturdy",
     durable: true,
+    tells: transport !== "rest",
     env: { OPENCODE_SHARE_TRANSPORT: transport },
     plugins: (service_url, options) => [[checkout, { service: service_url, ...options }]],
   }

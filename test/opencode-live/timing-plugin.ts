@@ -1,7 +1,7 @@
 /**
  * An opencode plugin that measures: how long the event hook of the plugin in TIMED_PLUGIN (a module's URL; none: no
- * plugin) takes per event, and the longest gap in opencode's event loop. At each session.idle it writes what it has
- * measured since the last one, a line to TIMING_FILE. It runs in opencode's own Bun.
+ * plugin) takes for each event, deltas of a text apart, and the gaps in opencode's event loop. At each session.idle it
+ * writes what it has measured since the last one, a line to TIMING_FILE. It runs in opencode's own Bun.
  */
 import { appendFileSync } from "node:fs"
 
@@ -15,7 +15,8 @@ const tick_ms = 5
 const file = process.env.TIMING_FILE
 const module = process.env.TIMED_PLUGIN
 
-let hook_us: number[] = []
+let states_us: number[] = []
+let deltas_us: number[] = []
 let gap_ms: number[] = []
 
 async function server(input: unknown, options: unknown): Promise<Hooks> {
@@ -27,7 +28,9 @@ async function server(input: unknown, options: unknown): Promise<Hooks> {
     event: (input) => {
       const began = performance.now()
       const result = hooks.event?.(input)
-      hook_us.push((performance.now() - began) * 1000)
+      const us = (performance.now() - began) * 1000
+      if (input.event.type === "message.part.delta") deltas_us.push(us)
+      else states_us.push(us)
       if (input.event.type === "session.idle") report()
       return result
     },
@@ -51,14 +54,13 @@ function watchLoop(): void {
 }
 
 function report(): void {
-  const line = { t: Date.now(), events: hook_us.length, hook_us: spread(hook_us), gap_ms: spread(gap_ms) }
-  hook_us = []
+  const line = { states_us: states_us.map(tenths), deltas_us: deltas_us.map(tenths), gap_ms: gap_ms.map(tenths) }
+  states_us = []
+  deltas_us = []
   gap_ms = []
   if (file) appendFileSync(file, `${JSON.stringify(line)}\n`)
 }
 
-function spread(values: number[]) {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (part: number) => Math.round((sorted[Math.floor((sorted.length - 1) * part)] ?? 0) * 10) / 10
-  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10
 }

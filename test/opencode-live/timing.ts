@@ -11,23 +11,31 @@ import { table } from "./result.ts"
 import { Service } from "./service.ts"
 import type { Ground } from "./trial.ts"
 
+interface Measured {
+  /** Time in the hook per event that is no delta: most are recorded. */
+  states_us: number[]
+  deltas_us: number[]
+  gap_ms: number[]
+}
+
 interface Spread {
   p50: number
   p99: number
   max: number
 }
 
-interface Measured {
-  events: number
-  hook_us: Spread
+interface Stream {
+  events_per_s: number
+  states_us: Spread
+  deltas_us: Spread
   gap_ms: Spread
 }
 
-/** With the plugin, or without any; `run_down`: with it and a service that is down. */
+/** With the plugin, or without any; `down`: with it and a service that is down. */
 export interface Timing {
   turn_ms: { without: number; with: number }
-  turn_hook_us: Spread
-  stream: { without: Measured & { seconds: number }; with: Measured & { seconds: number } }
+  turn_states_us: Spread
+  stream: { without: Stream; with: Stream }
   run_ms: { without: number; with: number; down: number }
 }
 
@@ -43,28 +51,29 @@ export async function measure(ground: Ground, said: (what: string) => void): Pro
   for (let turn = 0; turn < turns; turn++)
     for (const side of ["without", "with"] as const)
       durations[side].push(await timed(() => sides[side].serving.client.prompt(sides[side].session, "[[drip 100 4]]")))
-  const turn_hook_us = worst(measuredIn(sides.with.file).map(({ hook_us }) => hook_us))
-  const stream = { without: await streamed(sides.without), with: await streamed(sides.with) }
+  const turn_states_us = spread(measuredIn(sides.with.file).flatMap(({ states_us }) => states_us))
   said("a minute of 300 events a second, twice")
+  const stream = { without: await streamed(sides.without), with: await streamed(sides.with) }
   return {
     turn_ms: { without: median(durations.without), with: median(durations.with) },
-    turn_hook_us,
+    turn_states_us,
     stream,
     run_ms: await timeRuns(ground, said),
   }
 }
 
-export function timingText({ turn_ms, turn_hook_us, stream, run_ms }: Timing): string {
+export function timingText({ turn_ms, turn_states_us, stream, run_ms }: Timing): string {
   const us = ({ p50, p99, max }: Spread) => `${p50} / ${p99} / ${max}`
-  const events = (side: "without" | "with") => Math.round(stream[side].events / stream[side].seconds)
+  const { without: bare, with: used } = stream
   return table(
     ["", "without the plugin", "with the plugin"],
     [
       [`a turn of 100 chunks (ms, median of ${turns})`, String(turn_ms.without), String(turn_ms.with)],
-      ["event hook in those turns (µs: p50 / p99 / max)", "–", us(turn_hook_us)],
-      ["events per second, for a minute", String(events("without")), String(events("with"))],
-      ["event hook in that minute (µs: p50 / p99 / max)", "–", us(stream.with.hook_us)],
-      ["gap in opencode's loop (ms: p50 / p99 / max)", us(stream.without.gap_ms), us(stream.with.gap_ms)],
+      ["its event hook, states (µs: p50 / p99 / max)", "–", us(turn_states_us)],
+      ["events per second, for a minute", String(bare.events_per_s), String(used.events_per_s)],
+      ["event hook in that minute, states (µs)", "–", us(used.states_us)],
+      ["event hook in that minute, deltas (µs)", "–", us(used.deltas_us)],
+      ["gap in opencode's loop (ms: p50 / p99 / max)", us(bare.gap_ms), us(used.gap_ms)],
       [`opencode run --share (ms, median of ${runs})`, String(run_ms.without), String(run_ms.with)],
       ["the same, service down", "–", String(run_ms.down)],
     ],
@@ -110,12 +119,17 @@ async function timedBox(ground: Ground, name: string, used: boolean) {
   return { box, service, file }
 }
 
-async function streamed({ serving, session, file }: Side): Promise<Measured & { seconds: number }> {
+async function streamed({ serving, session, file }: Side): Promise<Stream> {
   const before = measuredIn(file).length
-  const seconds = (await timed(() => serving.client.prompt(session, minute))) / 1000
+  const ms = await timed(() => serving.client.prompt(session, minute))
   const lines = measuredIn(file).slice(before)
-  const events = lines.reduce((sum, line) => sum + line.events, 0)
-  return { seconds, events, hook_us: worst(lines.map((l) => l.hook_us)), gap_ms: worst(lines.map((l) => l.gap_ms)) }
+  const all = (name: keyof Measured) => lines.flatMap((line) => line[name])
+  return {
+    events_per_s: Math.round((all("states_us").length + all("deltas_us").length) / (ms / 1000)),
+    states_us: spread(all("states_us")),
+    deltas_us: spread(all("deltas_us")),
+    gap_ms: spread(all("gap_ms")),
+  }
 }
 
 async function timeRuns(ground: Ground, said: (what: string) => void): Promise<Timing["run_ms"]> {
@@ -152,9 +166,8 @@ function median(values: number[]): number {
   return Math.round(values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!)
 }
 
-/** The largest of each: what must hold holds for every turn. p50: the median of the medians. */
-function worst(spreads: Spread[]): Spread {
-  const of = (name: keyof Spread) => spreads.map((spread) => spread[name])
-  const middle = of("p50").toSorted((a, b) => a - b)[Math.floor(spreads.length / 2)] ?? 0
-  return { p50: middle, p99: Math.max(0, ...of("p99")), max: Math.max(0, ...of("max")) }
+function spread(values: number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (part: number) => sorted[Math.floor((sorted.length - 1) * part)] ?? 0
+  return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }

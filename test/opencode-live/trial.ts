@@ -14,7 +14,7 @@ export interface Trial {
   what: string
   /** What must be of the share at the end. @default "open" */
   share?: "open" | "gone"
-  /** How long after the last step it may take. @default 20 000 */
+  /** How long after the last step it may take. @default 75 000, longer than the longest pause between two attempts */
   deadline_ms?: number
   /** Further options of the plugin. */
   options?: Record<string, unknown>
