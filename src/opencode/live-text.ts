@@ -27,6 +27,8 @@ interface Writing {
 
 export class LiveText {
   readonly #writing = new Map<string, Writing>()
+  /** Id of the last delta. */
+  #heard: string | undefined
 
   constructor(
     readonly clock: Clock,
@@ -46,8 +48,11 @@ export class LiveText {
   }
 
   /** The part with its text so far, if it is time to tell. */
-  hear({ properties }: BusEvent): Record<string, unknown> | undefined {
+  hear({ id, properties }: BusEvent): Record<string, unknown> | undefined {
     const { partID, field, delta } = properties
+    // Of a plugin that is listed twice each tells every event.
+    if (id === this.#heard) return
+    this.#heard = id
     const writing = this.#writing.get(String(partID))
     if (!writing || field !== "text" || typeof delta !== "string") return
     writing.text += delta

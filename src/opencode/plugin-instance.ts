@@ -30,8 +30,6 @@ export interface PluginInstanceParts {
 export class PluginInstance implements GatewayHost {
   readonly client: OpencodeClient
   #sync: ShareSync | undefined
-  /** Endpoint that opencode's own client would use; known when opencode has read its configuration. */
-  #configured: string | undefined
 
   constructor(
     readonly host: PluginProcess,
@@ -58,13 +56,15 @@ export class PluginInstance implements GatewayHost {
 
   /** `url`: `enterprise.url` of opencode's configuration, if there is one. @throws SturdyError if it is no URL */
   configure(url: unknown): void {
-    this.#configured = serviceEndpoint(url ?? default_service)
-    for (const named of [this.parts.options.service, url === undefined ? undefined : this.#configured])
+    const configured = serviceEndpoint(url ?? default_service)
+    this.host.configured.set(this.parts.directory, configured)
+    for (const named of [this.parts.options.service, url === undefined ? undefined : configured])
       if (named !== undefined) this.host.name(named)
   }
 
   /** Begins with what happened while this plugin was not there. */
   start(): void {
+    if (this.host.at(this.parts.directory) !== this) return
     try {
       this.#adoptAll()
       for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
@@ -73,7 +73,15 @@ export class PluginInstance implements GatewayHost {
     }
   }
 
+  /** Of a plugin that is listed twice both hear everything; what is shared is the later one's to say. */
   hear(event: BusEvent): void {
+    const { host, parts } = this
+    const later = host.at(parts.directory) ?? this
+    later.record(event)
+  }
+
+  /** Public: the later one may be of another copy of this module. */
+  record(event: BusEvent): void {
     this.sync.hear(event)
     const { info } = event.properties
     if (event.type !== "session.updated" || !isRecord(info) || !isRecord(info.share)) return
@@ -110,6 +118,10 @@ export class PluginInstance implements GatewayHost {
 
   failed(error: unknown): void {
     this.host.notices.failed("sharing failed", error)
+  }
+
+  get #configured(): string | undefined {
+    return this.host.configured.get(this.parts.directory)
   }
 
   get #service(): string {

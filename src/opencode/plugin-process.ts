@@ -29,7 +29,9 @@ const reopen_ms = 5_000
 
 export class PluginProcess {
   readonly notices = new Notices((notice) => this.#tell(notice))
-  /** By directory, the latest last. Of two in one directory the later one lives. */
+  /** By directory, the endpoint that opencode's own client would use; known when opencode has read its configuration. */
+  readonly configured = new Map<string, string>()
+  /** By directory, the latest last. Of two in one directory the later one's word counts. */
   readonly #instances = new Map<string, PluginInstance>()
   /** Names of the directories in the URLs of the gateway. */
   readonly #places: string[] = []
@@ -61,6 +63,11 @@ export class PluginProcess {
     if (!this.#places.includes(directory)) this.#places.push(directory)
   }
 
+  /** Whose word counts in the directory. */
+  at(directory: string): PluginInstance | undefined {
+    return this.#instances.get(directory)
+  }
+
   /** Opened when it is first needed. @throws SturdyError as `openOutbox` */
   get outbox(): Outbox {
     if (this.#outbox) return this.#outbox
@@ -78,7 +85,7 @@ export class PluginProcess {
   gatewayUrl(directory: string): string {
     if (!this.#gateway) {
       exceptLoopbackFromProxies(process.env)
-      const hostAt = (place: string) => this.#instances.get(this.#places[Number(place)] ?? "")
+      const hostAt = (place: string) => this.at(this.#places[Number(place)] ?? "")
       this.#gateway = openGateway(hostAt, this.seams.random)
     }
     return this.#gateway.urlFor(String(this.#places.indexOf(directory)))

@@ -29,7 +29,7 @@ const nowhere = "http://127.0.0.1:9"
  * Of the flush when opencode ends, ms. `opencode run` waits for as long as it takes, its TUI for 5 s, and `serve` does
  * not ask (measured). What is left is sent by the next process.
  */
-const dispose_ms = 1_500
+const dispose_ms = 1_000
 
 async function server(input: PluginInput, given?: unknown): Promise<Hooks> {
   try {

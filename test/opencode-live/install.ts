@@ -4,6 +4,8 @@ import { join } from "node:path"
 
 const modules = join(import.meta.dir, "node_modules")
 const install_timeout_ms = 300_000
+/** By itself npm asks a registry that is not there for minutes. */
+const impatient = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
 
 /** Path of the native program, or one line that says why there is none. */
 export function installOpencode(): { binary: string } | { missing: string } {
@@ -11,7 +13,8 @@ export function installOpencode(): { binary: string } | { missing: string } {
   if (found) return { binary: found }
   // The package's install script only moves the native program, which is found where npm puts it. --no-save: on another
   // platform npm would write its own native package into the lock.
-  const { exitCode, stderr } = Bun.spawnSync(["npm", "install", "--no-save", "--ignore-scripts", "--loglevel=error"], {
+  const options = ["--no-save", "--ignore-scripts", "--loglevel=error", ...impatient]
+  const { exitCode, stderr } = Bun.spawnSync(["npm", "install", ...options], {
     cwd: import.meta.dir,
     timeout: install_timeout_ms,
     stderr: "pipe",
