@@ -46,16 +46,22 @@ export function refusedCall(
   stream: StreamRow,
   { code, message, retry_after_ms }: { code: string; message: string; retry_after_ms?: number },
 ): Next {
-  if (code === "too_large") return retry(code, message, { blames: "size" })
-  if (isServiceBlock(code)) return blocked(code, message)
+  const wait_ms = askedWaitMs(retry_after_ms)
+  if (isServiceBlock(code)) return blocked(code, message, wait_ms)
+  const asked = wait_ms !== undefined && { retry_after_ms: wait_ms }
+  if (code === "too_large") return retry(code, message, { blames: "size", ...asked })
   const at_once = code === "stale_epoch" && isFirst(stream)
-  // The server's word: it may be anything, and an endless or unreadable delay would be none at all.
-  const wait = Math.min(Math.max(0, Number(retry_after_ms)), limit.retry_after_ms_max)
   return retry(code, message, {
     at_once,
     ...(!passing.has(code) && { blames: "content", outcome: "unknown" }),
-    ...(!Number.isNaN(wait) && { retry_after_ms: wait }),
+    ...asked,
   })
+}
+
+/** The server's word: it may be anything, and an endless or unreadable delay would be none at all. */
+function askedWaitMs(retry_after_ms: unknown): number | undefined {
+  const wait_ms = Math.min(Math.max(0, Number(retry_after_ms)), limit.retry_after_ms_max)
+  return Number.isNaN(wait_ms) ? undefined : wait_ms
 }
 
 /** A call without an answer of the service's own: it failed without a code, or the network or a gateway spoke. */

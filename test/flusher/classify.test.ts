@@ -1,6 +1,6 @@
 /** What each status and each code means: pure. */
 import { describe, expect, test } from "bun:test"
-import { fault, lost, refused, said, value, verdictOf, type Case } from "./verdict-case.ts"
+import { fault, lost, refusal, refused, said, value, verdictOf, type Case } from "./verdict-case.ts"
 
 const http = (status: number, more: { retry_after_ms?: number } = {}): Case => ({
   grant: fault("http_status", "unknown", `HTTP ${status}`, { status, ...more }),
@@ -48,6 +48,15 @@ describe("an HTTP status", () => {
     const grant = fault("redirect", "unknown", "elsewhere", { status: 302, retry_after_ms: 7_000 })
     expect(said({ grant, appended: [lost, lost] })).toBe("block unsupported after 7000")
   })
+
+  test.each([
+    ["scope_denied", "block scope_denied after 7000"],
+    ["unsupported", "block unsupported after 7000"],
+    ["too_large", "cut 1+1; retry too_large at once after 7000"],
+    ["busy", "retry busy after 7000"],
+  ] as const)("a refusal %s with a delay: it means the same, and not before it", (code, meaning) =>
+    expect(said({ appended: [refusal(code, { retry_after_ms: 7_000 }), lost] })).toBe(meaning),
+  )
 
   test("of a removal blocks and fails like that of a batch", () => {
     const removing = { ...http(403), stream: { time_removal: 1 }, removed: lost }
