@@ -9,6 +9,7 @@
  */
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import type { BusEvent } from "./event.ts"
+import { inFittingSize, type Size } from "./fit.ts"
 import { mapEvent, type MappedOp, type TurnState } from "./map-event.ts"
 import type { SessionMessage } from "./session-source.ts"
 
@@ -22,7 +23,7 @@ export interface CatchUpParts {
   stream: Stream
   session_id: string
   /** The op as it is shared; stale if nothing of it is. */
-  prepare(op: StateOp): RecordInput
+  prepare(op: StateOp, size: Size): RecordInput
   /** May somebody still end the turn of this message? */
   isOwned(message_id: string): boolean
   /** Lets the event loop have its turn, if it is time. */
@@ -116,14 +117,16 @@ function recordIfUntouched(
   op: StateOp,
   isOver: (latest: (key: string) => string | undefined) => boolean = () => false,
 ): { touched: boolean; op_id?: string | undefined } {
-  const prepared = prepare(op)
-  if (prepared.stale === true) return { touched: false, op_id: known.get(op.key) }
-  let touched = false
-  const intent = stream.record({
-    ...prepared,
-    stale: (latest) => (touched = latest(op.key) !== known.get(op.key) || isOver(latest)),
+  return inFittingSize((size) => {
+    const prepared = prepare(op, size)
+    if (prepared.stale === true) return { touched: false, op_id: known.get(op.key) }
+    let touched = false
+    const intent = stream.record({
+      ...prepared,
+      stale: (latest) => (touched = latest(op.key) !== known.get(op.key) || isOver(latest)),
+    })
+    return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
   })
-  return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
 }
 
 /** The ops of an event that would announce the state. */

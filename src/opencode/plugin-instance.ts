@@ -4,11 +4,11 @@ import type { Outbox, Stream } from "../index.ts"
 import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
 import { ClientSource, type OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
-import type { GatewayHost, ShareInfo } from "./gateway.ts"
+import { type GatewayHost, isGatewayUrl, type ShareInfo } from "./gateway.ts"
 import { endpointOf, type PluginOptions } from "./plugin-options.ts"
-import type { PluginProcess } from "./plugin-process.ts"
+import { type PluginProcess, reopen_ms } from "./plugin-process.ts"
 import type { Redact } from "./redact.ts"
-import { shareInfo, whenKnown } from "./share-info.ts"
+import { shareId, shareInfo, whenKnown } from "./share-info.ts"
 import { ShareSync } from "./share-sync.ts"
 
 /** Where opencode's own client shares unless it is told otherwise. */
@@ -25,6 +25,8 @@ const correction_ms = 24 * 3_600_000
 
 export interface PluginInstanceParts {
   directory: string
+  /** Undefined outside of a project: opencode calls all of that by one name. */
+  project_id: string | undefined
   client: OpencodeClient
   options: PluginOptions
   redact: Redact | undefined
@@ -33,8 +35,6 @@ export interface PluginInstanceParts {
 export class PluginInstance implements GatewayHost {
   readonly client: OpencodeClient
   #sync: ShareSync | undefined
-  /** Endpoint that opencode's own client would use; known when opencode has read its configuration. */
-  #configured: string | undefined
 
   constructor(
     readonly host: PluginProcess,
@@ -53,26 +53,53 @@ export class PluginInstance implements GatewayHost {
       source: new ClientSource(parts.client),
       log: () => host.log,
       directory: parts.directory,
+      project_id: parts.project_id,
+      isOver: () => !this.isCurrent,
       redact: parts.redact,
       children: parts.options.children,
       liveTextMs: parts.options.liveTextMs,
     }))
   }
 
-  /** `url`: `enterprise.url` of opencode's configuration, if there is one. @throws SturdyError if it is no URL */
-  configure(url: unknown): void {
-    this.#configured = endpointOf(url ?? default_service)
-    for (const named of [this.parts.options.service, url === undefined ? undefined : this.#configured])
-      if (named !== undefined) this.host.name(named)
+  /** False once another one has taken its place: what it has in hand would be shared by options that are over. */
+  get isCurrent(): boolean {
+    return this.host.at(this.parts.directory) === this
   }
 
-  /** Begins with what happened while this plugin was not there. */
+  /**
+   * `url`: `enterprise.url` of opencode's configuration, if there is one.
+   *
+   * @throws SturdyError `invalid_argument` if it is no URL, or the gateway of an opencode that is no more
+   */
+  configure(url: unknown): void {
+    const { host, parts } = this
+    const { directory, options } = parts
+    if (options.service !== undefined) host.name(options.service)
+    if (isGatewayUrl(url)) {
+      const behind = host.behind(url)
+      if (behind !== undefined) host.configure(directory, behind)
+      else if (options.service === undefined)
+        throw new SturdyError(
+          "invalid_argument",
+          "enterprise.url is the address that an earlier opencode had for itself, and not of a share service",
+          "Put your service there, or take it out.",
+        )
+      return
+    }
+    const endpoint = endpointOf(url ?? default_service)
+    host.configure(directory, endpoint)
+    if (url !== undefined) host.name(endpoint)
+  }
+
+  /** Begins with what happened while this plugin was not there. As long as the outbox cannot be opened, again later. */
   start(): void {
+    if (!this.isCurrent) return
     try {
       this.#adoptAll()
       for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
     } catch (error) {
       this.failed(error)
+      this.host.seams.clock.timer(reopen_ms, () => this.start(), false)
     }
   }
 
@@ -86,7 +113,7 @@ export class PluginInstance implements GatewayHost {
   async create(session_id: string): Promise<ShareInfo> {
     const { outbox, seams } = this.host
     const { stream, isNew } = this.#share(session_id)
-    if (isNew) void this.sync.compare(session_id)
+    if (isNew) this.sync.begin(session_id)
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
     const limit_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
@@ -102,13 +129,33 @@ export class PluginInstance implements GatewayHost {
   }
 
   removeShare(id: string, secret: string | undefined): void {
+    if (this.#removeOurs(id)) return
     // Before the first look at what opencode knows, the share may be one that was made before this plugin came.
-    this.#adoptAll()
-    const { shares } = this.sync
-    const found = shares.all().find(({ stream }) => shareInfo(shares.outbox, stream).id === id)
-    if (found) return this.sync.remove(found.session_id)
-    if (secret !== undefined && this.#configured !== undefined && !isRemoved(shares.outbox, id))
-      adoptToRemove(shares.outbox, { id, secret }, this.#configured)
+    const session_id = this.#adoptedNow(id)
+    if (this.#removeOurs(id)) return
+    // Shared anew by an opencode without the plugin: the share that we know of is meant as well.
+    if (session_id !== undefined) this.sync.remove(session_id)
+    const { outbox } = this.sync.shares
+    const configured = this.host.configuredAt(this.parts.directory)
+    if (secret !== undefined && configured !== undefined && !isRemoved(outbox, id))
+      adoptToRemove(outbox, { id, secret }, configured)
+  }
+
+  #removeOurs(id: string): boolean {
+    const found = this.sync.shares.all().find(({ stream }) => shareId(stream) === id)
+    if (found) this.sync.remove(found.session_id)
+    return found !== undefined
+  }
+
+  /** The session that has this share by opencode's word. What its database cannot answer stops no removal. */
+  #adoptedNow(id: string): string | undefined {
+    try {
+      this.#adoptAll()
+      return this.host.log?.shares().find((share) => share.id === id)?.session_id
+    } catch (error) {
+      this.failed(error)
+      return
+    }
   }
 
   failed(error: unknown): void {
@@ -116,7 +163,7 @@ export class PluginInstance implements GatewayHost {
   }
 
   get #service(): string {
-    const service = this.parts.options.service ?? this.#configured
+    const service = this.parts.options.service ?? this.host.configuredAt(this.parts.directory)
     if (service !== undefined) return service
     throw new SturdyError("invalid_argument", "no share service is known yet", "Share again in a moment.")
   }
@@ -144,7 +191,7 @@ export class PluginInstance implements GatewayHost {
     if (stream.status().url === undefined)
       void whenKnown(outbox, stream, { limit_ms: correction_ms, patient: true, clock: seams.clock }).then(
         async (isKnown) => {
-          if (isKnown && shareInfo(outbox, stream).url !== info.url)
+          if (isKnown && !stream.isRemoved && shareInfo(outbox, stream).url !== info.url)
             await this.client.session?.share?.({ path: { id: session_id } }).catch(() => {})
         },
       )
@@ -157,11 +204,11 @@ export class PluginInstance implements GatewayHost {
     const { shares } = this.sync
     for (const share of log?.shares() ?? []) {
       if (log!.directoryOf(share.session_id) !== this.parts.directory || isOurs(shares, share)) continue
-      const service = serviceOf(share.url, [this.parts.options.service, this.#configured])
+      const service = serviceOf(share.url, [this.parts.options.service, this.host.configuredAt(this.parts.directory)])
       if (service === undefined) {
         this.host.notices.once(`foreign ${share.session_id}`, {
           level: "warn",
-          message: `session ${share.session_id} is shared at a service that Sturdy does not know; opencode goes on syncing it`,
+          message: `session ${share.session_id} is shared at a service that Sturdy does not know, and is not kept up to date: unshare it, and share it again`,
         })
         continue
       }
@@ -174,5 +221,5 @@ export class PluginInstance implements GatewayHost {
 
 /** Is it, or was it, a share of this outbox, whose removal is written down? */
 function isRemoved(outbox: Outbox, id: string): boolean {
-  return outbox.streams().some((stream) => shareInfo(outbox, stream).id === id)
+  return outbox.streams().some((stream) => shareId(stream) === id)
 }

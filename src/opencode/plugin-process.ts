@@ -25,12 +25,18 @@ const protocols: Record<ShareTransport, readonly Protocol[]> = {
 }
 
 /** Between two tries to open an outbox that could not be opened: every event of a shared session asks for it, ms. */
-const reopen_ms = 5_000
+export const reopen_ms = 5_000
+
+function processes(): Map<string, PluginProcess> {
+  return ((globalThis as Record<symbol, unknown>)[registry] ??= new Map()) as Map<string, PluginProcess>
+}
 
 export class PluginProcess {
   readonly notices = new Notices((notice) => this.#tell(notice))
   /** By directory, the latest last. Of two in one directory the later one lives. */
   readonly #instances = new Map<string, PluginInstance>()
+  /** By directory, the endpoint that opencode's own client would use there. */
+  readonly #configured = new Map<string, string>()
   /** Names of the directories in the URLs of the gateway. */
   readonly #places: string[] = []
   /** Endpoints that somebody named: the service key is for them, and for no other at which a share may be. */
@@ -49,16 +55,39 @@ export class PluginProcess {
   /** The one of this outbox file. The transport and the key of whoever comes first hold for all. */
   static of(options: PluginOptions, seams: Seams): PluginProcess {
     const file = options.database ?? outboxFile(process.env)
-    const known = ((globalThis as Record<symbol, unknown>)[registry] ??= new Map()) as Map<string, PluginProcess>
-    const found = known.get(file) ?? new PluginProcess(file, options, seams)
-    known.set(file, found)
+    const found = processes().get(file) ?? new PluginProcess(file, options, seams)
+    processes().set(file, found)
     return found
+  }
+
+  /** Nothing may be shared of this directory any more: what its instances still have in hand is given up. */
+  static retire(directory: string): void {
+    for (const known of processes().values()) known.#instances.delete(directory)
   }
 
   add(directory: string, instance: PluginInstance): void {
     this.#instances.delete(directory)
     this.#instances.set(directory, instance)
     if (!this.#places.includes(directory)) this.#places.push(directory)
+  }
+
+  /** The one that lives: with the options that opencode was configured with last. */
+  at(directory: string): PluginInstance | undefined {
+    return this.#instances.get(directory)
+  }
+
+  configuredAt(directory: string): string | undefined {
+    return this.#configured.get(directory)
+  }
+
+  configure(directory: string, endpoint: string): void {
+    this.#configured.set(directory, endpoint)
+  }
+
+  /** What is configured where our gateway's address stands, as a plugin that was set up before has put it there. */
+  behind(url: string): string | undefined {
+    const place = this.#places.findIndex((_, index) => this.#gateway?.urlFor(String(index)) === url)
+    return this.#configured.get(this.#places[place] ?? "")
   }
 
   /** Opened when it is first needed. @throws SturdyError as `openOutbox` */
@@ -92,6 +121,11 @@ export class PluginProcess {
   /** opencode's event log; undefined where it cannot be read. */
   get log(): EventLog | undefined {
     const path = opencodeDatabase(process.env)
+    if (this.#log?.isChanged) {
+      // A newer opencode has migrated it meanwhile: looked at again, whether it is still known here.
+      this.#log[Symbol.dispose]()
+      this.#log = undefined
+    }
     return (this.#log ??= path === undefined ? undefined : EventLog.open(path))
   }
 
