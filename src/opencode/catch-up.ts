@@ -54,7 +54,7 @@ export async function catchUp(
   const present = new Set<string>()
   for (const message of state.messages) {
     await parts.turn()
-    if (!recordMessage(parts, known, message, present)) touched = true
+    if (!(await recordMessage(parts, known, message, present))) touched = true
   }
   for (const key of known.keys()) {
     if (present.has(key)) continue
@@ -67,13 +67,13 @@ export async function catchUp(
   return touched
 }
 
-/** A message and its parts, without a turn of the event loop in between. False if somebody else has it in hand. */
-function recordMessage(
+/** A message and its parts. False if somebody else has it in hand, or took it meanwhile: the rest is not ours to say. */
+async function recordMessage(
   parts: CatchUpParts,
   known: ReadonlyMap<string, string>,
   { info, parts: messageParts }: SessionMessage,
   present: Set<string>,
-): boolean {
+): Promise<boolean> {
   const { session_id } = parts
   const [put, turn] = opsOf("message.updated", { sessionID: session_id, info })
   if (!put) return true
@@ -82,11 +82,14 @@ function recordMessage(
   const { touched, op_id } = recordIfUntouched(parts, known, put)
   // It may be removed: nothing below it is ours to say.
   if (touched) return false
-  const isOver = (latest: (key: string) => string | undefined) => latest(put.key) !== op_id
-  for (const part of messageParts)
+  let isTaken = false
+  const isOver = (latest: (key: string) => string | undefined) => (isTaken = latest(put.key) !== op_id)
+  for (const part of messageParts) {
+    await parts.turn()
     for (const op of partOps(session_id, part)) recordIfUntouched(parts, known, op, isOver)
+  }
   if (turn) recordIfUntouched(parts, known, settledTurn(parts, turn, String(info.id)), isOver)
-  return true
+  return !isTaken
 }
 
 function partOps(session_id: string, part: Record<string, unknown>): StateOp[] {
@@ -123,7 +126,7 @@ function recordIfUntouched(
     let touched = false
     const intent = stream.record({
       ...prepared,
-      stale: (latest) => (touched = latest(op.key) !== known.get(op.key) || isOver(latest)),
+      stale: (latest) => (touched = isOver(latest) || latest(op.key) !== known.get(op.key)),
     })
     return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
   })

@@ -315,6 +315,18 @@ describe("a removal", () => {
     return Object.assign(box, { outbox, shared: stream })
   }
 
+  test("that a gateway before the service answers with its own 404 is not done, nor is the share given up", async () => {
+    await using box = await shared()
+    box.server.faults.push("nowhere", "nowhere")
+    put(box.shared, "session.put", { ...session, title: "Later" })
+    expect((await box.outbox.flush()).blocked).toMatchObject([{ reason: "unsupported" }])
+    box.shared.remove()
+    expect((await box.outbox.flush()).blocked).toMatchObject([{ reason: "unsupported" }])
+    box.shared.unblock()
+    expect(await box.outbox.flush()).toEqual({ settled: true, blocked: [] })
+    expect([...box.server.shares.values()].map(({ removed }) => removed)).toEqual([true])
+  })
+
   test.each<[string, LegacyFault[]]>([
     ["at once", []],
     ["after HTTP 500", [500, 500]],
