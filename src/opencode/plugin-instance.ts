@@ -1,5 +1,6 @@
 /** The plugin in one directory of opencode: its sessions, its client, the service that its shares go to. */
 import { SturdyError } from "../intent/error.ts"
+import { noteAsked, wasAbandoned } from "./asked-share.ts"
 import type { Outbox, Stream } from "../index.ts"
 import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
 import { ClientSource, type OpencodeClient } from "./client.ts"
@@ -96,6 +97,7 @@ export class PluginInstance implements GatewayHost {
     if (!this.isCurrent) return
     try {
       this.#adoptAll()
+      this.#removeAbandoned()
       for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
     } catch (error) {
       this.failed(error)
@@ -111,6 +113,15 @@ export class PluginInstance implements GatewayHost {
   }
 
   async create(session_id: string): Promise<ShareInfo> {
+    const noteAnswer = noteAsked(this.host.outbox, session_id)
+    try {
+      return await this.#create(session_id)
+    } finally {
+      this.#try(noteAnswer)
+    }
+  }
+
+  async #create(session_id: string): Promise<ShareInfo> {
     const { outbox, seams } = this.host
     const { stream, isNew } = this.#share(session_id)
     if (isNew) this.sync.begin(session_id)
@@ -139,6 +150,26 @@ export class PluginInstance implements GatewayHost {
     const configured = this.host.configuredAt(this.parts.directory)
     if (secret !== undefined && configured !== undefined && !isRemoved(outbox, id))
       adoptToRemove(outbox, { id, secret }, configured)
+  }
+
+  /** What is good to have done, and no reason to fail. */
+  #try(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  /** Of shares that opencode was told of, its database knows. */
+  #removeAbandoned(): void {
+    const { outbox, log } = this.host
+    const known = log && new Set(log.shares().map(({ id }) => id))
+    for (const { session_id, stream } of this.sync.shares.all()) {
+      if (!wasAbandoned(outbox, session_id)) continue
+      const isTold = known ? known.has(shareId(stream)) : stream.status().url !== undefined
+      if (!isTold) this.sync.remove(session_id)
+    }
   }
 
   #removeOurs(id: string): boolean {

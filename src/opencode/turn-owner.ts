@@ -4,18 +4,13 @@
  * can tell a turn that is running elsewhere from one that nobody will end. Several processes may work at one session.
  */
 import type { Bookmark, Outbox } from "../index.ts"
-import { type ProcessName, processIdentity } from "../store/process-identity.ts"
+import type { ProcessName } from "../store/process-identity.ts"
 import { type BusEvent, isRecord } from "./event.ts"
 import { mapEvent } from "./map-event.ts"
+import { isGone, thisProcess } from "./process-note.ts"
 
 interface Note extends ProcessName {
   message_id: string
-}
-
-/** Also what worked before its host was started anew: of a lease that is not certain enough, of a turn it is. */
-function isGone(note: Note): boolean {
-  const me = processIdentity()
-  return me.isDead(note) || (note.host === me.host && note.boot_id !== me.boot_id)
 }
 
 /** Turns of one session that are kept in mind: more than processes, and agents of one, work at the same time. */
@@ -35,8 +30,7 @@ export function turnNote(
   const notes = notesOf(outbox, session_id)
   const others = notes.filter((note) => note.message_id !== message_id)
   if (isRunning) {
-    const { host, boot_id, pid, pid_started } = processIdentity()
-    const mine: Note = { message_id, host, boot_id, pid, pid_started }
+    const mine: Note = { message_id, ...thisProcess() }
     const isNoted = notes.some((note) => Bun.deepEquals(note, mine))
     return isNoted ? undefined : put(outbox, session_id, [...others, mine])
   }

@@ -3,8 +3,10 @@ import { expect, test } from "bun:test"
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openOutbox } from "../../src/index.ts"
+import { noteAsked } from "../../src/opencode/asked-share.ts"
 import { outboxFile } from "../../src/opencode/data-place.ts"
 import { SessionShares } from "../../src/opencode/session-shares.ts"
+import { processIdentity } from "../../src/store/process-identity.ts"
 import { until } from "../until.ts"
 import { pluginBox } from "./plugin-box.ts"
 
@@ -186,3 +188,25 @@ test("a turn in the middle of which its session is shared is streaming", async (
   await until(() => box.turns().length > 0)
   expect(box.turns()).toEqual(["streaming"])
 })
+
+test.each([false, true])(
+  "a share that was asked for by a process that died stays if it was told (%p)",
+  async (told) => {
+    await using box = await pluginBox()
+    const { opencode } = box
+    const id = opencode.session()
+    const outbox = openOutbox(outboxFile(process.env))
+    noteAsked(outbox, id)
+    const asked = outbox.bookmark(`opencode/asked/${id}`)!
+    const mark = asked.mark!.replace(processIdentity().boot_id, "another-boot")
+    outbox.unit(() => {}, { bookmark: { ...asked, mark } })
+    const { stream } = new SessionShares(outbox).share(id, `${box.service.url}/rpc/share`)
+    await outbox.flush()
+    const { share_id, secret } = stream.ref()
+    await outbox.close()
+    if (told) opencode.db.query("insert into session_share values (?, ?, ?, 'url')").run(id, share_id, secret)
+    opencode.say(id, "found at the start")
+    await opencode.load()
+    await until(async () => (told ? (await box.texts(share_id)).length === 1 : (await box.shown(share_id)) === 410))
+  },
+)
