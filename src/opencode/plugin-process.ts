@@ -3,6 +3,7 @@
  * the outbox, the gateway, and who is told. Never closed: opencode may set the plugin up anew while it still disposes of
  * it (measured), and calls no hook at all when it is killed.
  */
+import { resolve } from "node:path"
 import { httpJson, openOutbox, rpc, SturdyError, type Outbox, type Protocol, type Stream } from "../index.ts"
 import type { Seams } from "../intent/seam.ts"
 import { opencodeDatabase, outboxFile } from "./data-place.ts"
@@ -53,8 +54,9 @@ export class PluginProcess {
   ) {}
 
   /** The one of this outbox file. The transport and the key of whoever comes first hold for all. */
-  static of(options: PluginOptions, seams: Seams): PluginProcess {
-    const file = options.database ?? outboxFile(process.env)
+  static of(options: PluginOptions, directory: string, seams: Seams): PluginProcess {
+    // As the path of redact: the folder in which opencode was started says nothing.
+    const file = resolve(directory, options.database ?? outboxFile(process.env))
     const found = processes().get(file) ?? new PluginProcess(file, options, seams)
     processes().set(file, found)
     return found
@@ -66,7 +68,7 @@ export class PluginProcess {
   }
 
   add(directory: string, instance: PluginInstance): void {
-    this.#instances.delete(directory)
+    PluginProcess.retire(directory)
     this.#instances.set(directory, instance)
     if (!this.#places.includes(directory)) this.#places.push(directory)
   }

@@ -39,7 +39,7 @@ async function server(input: PluginInput, given?: unknown): Promise<Hooks> {
     const options = pluginOptions(given, process.env)
     const redact = options.redact === undefined ? undefined : await loadRedact(options.redact, input.directory)
     const { directory, client } = input
-    const host = PluginProcess.of(options, systemSeams)
+    const host = PluginProcess.of(options, directory, systemSeams)
     return sharing(
       input,
       new PluginInstance(host, { directory, client, project_id: projectOf(input), options, redact }),

@@ -1,6 +1,6 @@
 /** The plugin where something about it is not as it should be: its options, its outbox, opencode's database, the service. */
 import { expect, test } from "bun:test"
-import { mkdirSync, rmdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openOutbox } from "../../src/index.ts"
 import { noteAsked } from "../../src/opencode/asked-share.ts"
@@ -210,3 +210,24 @@ test.each([false, true])(
     await until(async () => (told ? (await box.texts(share_id)).length === 1 : (await box.shown(share_id)) === 410))
   },
 )
+
+test("a setup with another outbox takes the directory's sessions over from the one before", async () => {
+  await using box = await pluginBox()
+  const { opencode } = box
+  await opencode.load()
+  const earlier = opencode.hooks
+  const id = opencode.session()
+  const first = (await opencode.share(id))!
+  box.options.database = "../other.db"
+  await opencode.load()
+  expect(await opencode.unshare(id)).toBe(true)
+  const second = (await opencode.share(id))!
+  const later = opencode.hooks
+  opencode.hooks = { event: async (input) => earlier.event?.(input) }
+  opencode.say(id, "heard by the earlier")
+  opencode.hooks = later
+  opencode.say(id, "heard by the later")
+  await until(async () => (await box.texts(second.id)).includes("heard by the later"))
+  await earlier.dispose?.()
+  expect([await box.texts(first.id), existsSync(box.dir.file("other.db"))]).toEqual([[], true])
+})
