@@ -31,6 +31,12 @@ export function childShares(shares: SessionShares, parent_id: string): Stream[] 
   return below(parent_id)
 }
 
+/** Was it made for a share that is removed? Made just then, by another process, it was not there to go with it. */
+export function isLeftOver(shares: SessionShares, stream: Stream): boolean {
+  const { mark } = shares.outbox.bookmark(sourceOf(stream)) ?? {}
+  return mark !== undefined && shares.outbox.findStream(mark)?.isRemoved === true
+}
+
 /** Was the child's last share made for this one of its parent's? If it is removed now, somebody wished so. */
 export function wasSharedFor(shares: SessionShares, session_id: string, parent: Stream): boolean {
   const latest = shares.latest(session_id)

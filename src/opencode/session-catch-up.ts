@@ -7,7 +7,7 @@ import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import { catchUp, recordSession, type StateOp } from "./catch-up.ts"
-import { shareChild, wasSharedFor } from "./child-shares.ts"
+import { isLeftOver, shareChild, wasSharedFor } from "./child-shares.ts"
 import { isOpencodeId } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { inFittingSize, type Size } from "./fit.ts"
@@ -93,6 +93,7 @@ export class SessionCatchUp {
   async #run(session_id: string): Promise<void> {
     const stream = this.#parts.shares.current(session_id)
     if (!stream || this.#parts.isOver() || this.#livesElsewhere(session_id)) return
+    if (isLeftOver(this.#parts.shares, stream)) return this.#parts.remove(session_id)
     const isOwed = this.#owed.delete(session_id)
     try {
       await this.#catchUp(session_id, stream, isOwed)

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openOutbox } from "../../src/index.ts"
 import { noteAsked } from "../../src/opencode/asked-share.ts"
+import { shareChild } from "../../src/opencode/child-shares.ts"
 import { outboxFile } from "../../src/opencode/data-place.ts"
 import { SessionShares } from "../../src/opencode/session-shares.ts"
 import { processIdentity } from "../../src/store/process-identity.ts"
@@ -230,4 +231,21 @@ test("a setup with another outbox takes the directory's sessions over from the o
   await until(async () => (await box.texts(second.id)).includes("heard by the later"))
   await earlier.dispose?.()
   expect([await box.texts(first.id), existsSync(box.dir.file("other.db"))]).toEqual([[], true])
+})
+
+test("a child's share that was made while its parent's was removed elsewhere is removed as well", async () => {
+  await using box = await pluginBox()
+  const { opencode } = box
+  const parent = opencode.session()
+  const child = opencode.session({ parentID: parent })
+  const outbox = openOutbox(outboxFile(process.env))
+  const shares = new SessionShares(outbox)
+  const { stream } = shares.share(parent, `${box.service.url}/rpc/share`)
+  const { share_id } = shareChild(shares, child, parent)!.status()
+  stream.remove()
+  await outbox.flush()
+  expect(await box.shown(share_id)).toBeArray()
+  await outbox.close()
+  await opencode.load()
+  await until(async () => (await box.shown(share_id)) === 410)
 })
