@@ -7,7 +7,7 @@ import type { Outbox, Stream } from "../index.ts"
 import { baseOf } from "../wire/endpoint.ts"
 import type { KnownShare } from "./event-log.ts"
 import type { SessionShares } from "./session-shares.ts"
-import { shareInfo } from "./share-info.ts"
+import { shareId } from "./share-info.ts"
 
 /** The endpoint, of those that are known here, at which the share of this URL is; undefined if at none of them. */
 export function serviceOf(url: string, services: readonly (string | undefined)[]): string | undefined {
@@ -36,7 +36,7 @@ export function adoptToRemove(outbox: Outbox, share: Omit<KnownShare, "session_i
 /** Is this the share of one of our streams? */
 export function isOurs(shares: SessionShares, share: KnownShare): boolean {
   const latest = shares.latest(share.session_id)
-  return latest !== undefined && shareInfo(shares.outbox, latest).id === share.id
+  return latest !== undefined && shareId(latest) === share.id
 }
 
 function openAdopted(outbox: Outbox, name: string, share: Omit<KnownShare, "session_id">, service: string): Stream {

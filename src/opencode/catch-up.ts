@@ -9,6 +9,7 @@
  */
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import type { BusEvent } from "./event.ts"
+import { inFittingSize, type Size } from "./fit.ts"
 import { mapEvent, type MappedOp, type TurnState } from "./map-event.ts"
 import type { SessionMessage } from "./session-source.ts"
 
@@ -22,7 +23,7 @@ export interface CatchUpParts {
   stream: Stream
   session_id: string
   /** The op as it is shared; stale if nothing of it is. */
-  prepare(op: StateOp): RecordInput
+  prepare(op: StateOp, size: Size): RecordInput
   /** May somebody still end the turn of this message? */
   isOwned(message_id: string): boolean
   /** Lets the event loop have its turn, if it is time. */
@@ -53,7 +54,7 @@ export async function catchUp(
   const present = new Set<string>()
   for (const message of state.messages) {
     await parts.turn()
-    if (!recordMessage(parts, known, message, present)) touched = true
+    if (!(await recordMessage(parts, known, message, present))) touched = true
   }
   for (const key of known.keys()) {
     if (present.has(key)) continue
@@ -66,13 +67,13 @@ export async function catchUp(
   return touched
 }
 
-/** A message and its parts, without a turn of the event loop in between. False if somebody else has it in hand. */
-function recordMessage(
+/** A message and its parts. False if somebody else has it in hand, or took it meanwhile: the rest is not ours to say. */
+async function recordMessage(
   parts: CatchUpParts,
   known: ReadonlyMap<string, string>,
   { info, parts: messageParts }: SessionMessage,
   present: Set<string>,
-): boolean {
+): Promise<boolean> {
   const { session_id } = parts
   const [put, turn] = opsOf("message.updated", { sessionID: session_id, info })
   if (!put) return true
@@ -81,11 +82,14 @@ function recordMessage(
   const { touched, op_id } = recordIfUntouched(parts, known, put)
   // It may be removed: nothing below it is ours to say.
   if (touched) return false
-  const isOver = (latest: (key: string) => string | undefined) => latest(put.key) !== op_id
-  for (const part of messageParts)
+  let isTaken = false
+  const isOver = (latest: (key: string) => string | undefined) => (isTaken = latest(put.key) !== op_id)
+  for (const part of messageParts) {
+    await parts.turn()
     for (const op of partOps(session_id, part)) recordIfUntouched(parts, known, op, isOver)
+  }
   if (turn) recordIfUntouched(parts, known, settledTurn(parts, turn, String(info.id)), isOver)
-  return true
+  return !isTaken
 }
 
 function partOps(session_id: string, part: Record<string, unknown>): StateOp[] {
@@ -116,14 +120,16 @@ function recordIfUntouched(
   op: StateOp,
   isOver: (latest: (key: string) => string | undefined) => boolean = () => false,
 ): { touched: boolean; op_id?: string | undefined } {
-  const prepared = prepare(op)
-  if (prepared.stale === true) return { touched: false, op_id: known.get(op.key) }
-  let touched = false
-  const intent = stream.record({
-    ...prepared,
-    stale: (latest) => (touched = latest(op.key) !== known.get(op.key) || isOver(latest)),
+  return inFittingSize((size) => {
+    const prepared = prepare(op, size)
+    if (prepared.stale === true) return { touched: false, op_id: known.get(op.key) }
+    let touched = false
+    const intent = stream.record({
+      ...prepared,
+      stale: (latest) => (touched = isOver(latest) || latest(op.key) !== known.get(op.key)),
+    })
+    return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
   })
-  return touched ? { touched } : { touched, op_id: outbox.opId(intent) }
 }
 
 /** The ops of an event that would announce the state. */

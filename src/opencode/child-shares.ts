@@ -22,10 +22,19 @@ export function shareChild(shares: SessionShares, session_id: string, parent_id:
 
 /** The shares that were made for children of this session, of their children first. */
 export function childShares(shares: SessionShares, parent_id: string): Stream[] {
-  return shares.all().flatMap(({ session_id, stream }) => {
+  const made = shares.all().flatMap(({ session_id, stream }) => {
     const { mark } = shares.outbox.bookmark(sourceOf(stream)) ?? {}
-    return mark !== undefined && sessionOf(mark) === parent_id ? [...childShares(shares, session_id), stream] : []
+    return mark === undefined ? [] : [{ session_id, stream, made_for: sessionOf(mark) }]
   })
+  const below = (parent: string): Stream[] =>
+    made.flatMap(({ session_id, stream, made_for }) => (made_for === parent ? [...below(session_id), stream] : []))
+  return below(parent_id)
+}
+
+/** Was it made for a share that is removed? Made just then, by another process, it was not there to go with it. */
+export function isLeftOver(shares: SessionShares, stream: Stream): boolean {
+  const { mark } = shares.outbox.bookmark(sourceOf(stream)) ?? {}
+  return mark !== undefined && shares.outbox.findStream(mark)?.isRemoved === true
 }
 
 /** Was the child's last share made for this one of its parent's? If it is removed now, somebody wished so. */

@@ -41,17 +41,28 @@ export class ClientSource implements SessionSource {
   /** From pages that are read newest first. */
   async messages(id: string): Promise<SessionMessage[]> {
     const pages: SessionMessage[][] = []
+    const told = new Set<unknown>()
     for (let before: string | undefined; ;) {
       const query = { limit: page_messages, ...(before !== undefined && { before }) }
       const { data, response } = await asked(this.client.session?.messages?.({ path: { id }, query }))
       if (!Array.isArray(data) || !data.every(isMessage))
         throw new SourceSilent(`session.messages: ${response?.status}`)
+      // Pages that repeat themselves would never end, and are no proof that the others are gone.
+      if (data.some((message) => told.has(message.info.id))) throw new SourceSilent("session.messages: a page again")
+      for (const { info } of data) told.add(info.id)
       pages.push(data)
       const next = response?.headers.get("x-next-cursor") ?? undefined
-      // An opencode that does not page answers with all of them, and one that repeats itself would never end.
-      if (next === undefined || next === before || data.length === 0) return pages.toReversed().flat()
+      // One that knows a limit, and no pages: what it does not tell would be taken for removed.
+      if (next === undefined && before === undefined && data.length === page_messages) return this.#allMessages(id)
+      if (next === undefined || data.length === 0) return pages.toReversed().flat()
       before = next
     }
+  }
+
+  async #allMessages(id: string): Promise<SessionMessage[]> {
+    const { data, response } = await asked(this.client.session?.messages?.({ path: { id } }))
+    if (Array.isArray(data) && data.every(isMessage)) return data
+    throw new SourceSilent(`session.messages: ${response?.status}`)
   }
 
   async diff(id: string): Promise<unknown[] | undefined> {

@@ -32,6 +32,11 @@ interface LoggedRow {
   removed_part_id: string | null
 }
 
+export interface SessionPlace {
+  directory: string
+  project_id: string
+}
+
 /** A share as opencode's client keeps it. */
 export interface KnownShare {
   session_id: string
@@ -44,7 +49,7 @@ export interface KnownShare {
 const columns = {
   event: ["id", "aggregate_id", "seq", "type", "data"],
   event_sequence: ["aggregate_id", "seq"],
-  session: ["id", "directory"],
+  session: ["id", "directory", "project_id"],
   session_share: ["session_id", "id", "secret", "url"],
 } as const
 
@@ -60,9 +65,23 @@ const after_sql = `select id, seq, type, data ->> '$.sessionID' as session_id,
 
 export class EventLog implements Disposable {
   readonly #db: Database
+  readonly #version: number
 
-  private constructor(db: Database) {
+  private constructor(
+    readonly path: string,
+    db: Database,
+  ) {
     this.#db = db
+    this.#version = versionOf(db)
+  }
+
+  /** Its schema is another one since it was opened, or cannot be asked for: it is to be opened anew. */
+  get isChanged(): boolean {
+    try {
+      return versionOf(this.#db) !== this.#version
+    } catch {
+      return true
+    }
   }
 
   /** Undefined if there is no such file, or it is not the database that is known here. */
@@ -71,7 +90,7 @@ export class EventLog implements Disposable {
     let db: Database | undefined
     try {
       db = new Database(path, { readonly: true })
-      if (isKnown(db)) return new EventLog(db)
+      if (isKnown(db)) return new EventLog(path, db)
     } catch {
       // Locked, damaged, not SQLite: whatever it is, it is not ours to judge.
     }
@@ -102,11 +121,15 @@ export class EventLog implements Disposable {
   }
 
   /** Where the session lives; undefined if there is no such session. */
-  directoryOf(session_id: string): string | undefined {
+  placeOf(session_id: string): SessionPlace | undefined {
     const row = this.#db
-      .query<{ directory: string }, [string]>("select directory from session where id = ?")
+      .query<SessionPlace, [string]>("select directory, project_id from session where id = ?")
       .get(session_id)
-    return row?.directory
+    return row ?? undefined
+  }
+
+  directoryOf(session_id: string): string | undefined {
+    return this.placeOf(session_id)?.directory
   }
 
   /** The shares of sessions that are there. */
@@ -118,6 +141,11 @@ export class EventLog implements Disposable {
       )
       .all()
   }
+}
+
+/** SQLite's own count of changes of the schema. */
+function versionOf(db: Database): number {
+  return db.query<{ schema_version: number }, []>("pragma schema_version").get()!.schema_version
 }
 
 function isKnown(db: Database): boolean {

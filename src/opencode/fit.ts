@@ -2,20 +2,40 @@
  * Values that are larger than an op may be: opencode's can hold whole files (one `message.updated` of 458 MB was
  * reported). Their longest texts are cut until they fit, which says so in the text; the rest is shared as it is.
  */
-import { op_bytes_max } from "../intent/limit.ts"
+import { SturdyError } from "../intent/error.ts"
+import { op_bytes_floor, op_bytes_max } from "../intent/limit.ts"
+
+/** `whole` fits where a service takes what Sturdy does; `small` fits everywhere: a service may take less of an op. */
+export type Size = "whole" | "small"
 
 /** Of the op's JSON text; the envelope, and escapes of texts in texts, take the rest. */
-const value_bytes_max = Math.floor(op_bytes_max / 2)
+const value_bytes_max: Record<Size, number> = {
+  whole: Math.floor(op_bytes_max / 2),
+  small: Math.floor(op_bytes_floor / 3),
+}
 
 /** Characters that are left of a text, in turn. */
 const cuts = [1024 * 1024, 256 * 1024, 64 * 1024, 8 * 1024, 1024, 100]
 
+/** What `write` does with `whole`, or with `small` if the service takes no more. */
+export function inFittingSize<T>(write: (size: Size) => T): T {
+  try {
+    return write("whole")
+  } catch (error) {
+    if (error instanceof SturdyError && tooLarge.has(error.code)) return write("small")
+    throw error
+  }
+}
+
+const tooLarge: ReadonlySet<string> = new Set(["op_too_large", "unit_too_large"])
+
 /** The value, or a copy with its longest texts cut. */
-export function fitted<T>(value: T): T {
-  if (bytesOf(value) <= value_bytes_max) return value
+export function fitted<T>(value: T, size: Size): T {
+  const bytes_max = value_bytes_max[size]
+  if (bytesOf(value) <= bytes_max) return value
   for (const length of cuts) {
     const cut = shortened(value, length) as T
-    if (bytesOf(cut) <= value_bytes_max) return cut
+    if (bytesOf(cut) <= bytes_max) return cut
   }
   return withoutLists(shortened(value, cuts.at(-1)!)) as T
 }

@@ -40,11 +40,11 @@ export function openGateway(hostAt: (place: string) => GatewayHost | undefined, 
     // A create may wait for a service that is slow.
     idleTimeout: 60,
     fetch: async (request) => {
-      const [, given, place, api, share, id, verb] = new URL(request.url).pathname.split("/")
-      const host = given === key && api === "api" && share === "share" ? hostAt(place ?? "") : undefined
+      const [, given, place, rest] = route.exec(new URL(request.url).pathname) ?? []
+      const host = given === key && place !== undefined ? hostAt(place) : undefined
       if (!host) return new Response(null, { status: 404 })
       try {
-        return await answer(host, request, id, verb)
+        return await answer(host, request, rest)
       } catch (error) {
         host.failed(error)
         return new Response(null, { status: 503 })
@@ -57,31 +57,45 @@ export function openGateway(hostAt: (place: string) => GatewayHost | undefined, 
   return { urlFor: (place) => `${origin}/${key}/${place}` }
 }
 
-async function answer(
-  host: GatewayHost,
-  request: Request,
-  id: string | undefined,
-  verb: string | undefined,
-): Promise<Response> {
-  if (request.method === "POST" && verb === "sync") return Response.json({})
+/** The address of a gateway, of this process or of another: never a service at which anything could be shared. */
+export function isGatewayUrl(url: unknown): url is string {
+  return typeof url === "string" && /^http:\/\/127\.0\.0\.1:\d+\/[A-Za-z0-9_-]{22}\/\d+\/?$/.test(url)
+}
+
+/** Key, place, and what follows the API's path: opencode puts the id of a share there as it is, slashes and all. */
+const route = /^\/([^/]+)\/(\d+)\/api\/share(?:\/(.+))?$/
+
+async function answer(host: GatewayHost, request: Request, rest: string | undefined): Promise<Response> {
+  if (request.method === "POST" && rest?.endsWith("/sync")) return Response.json({})
   const body: unknown = await request.json().catch(() => undefined)
   const { sessionID, secret } = isRecord(body) ? body : {}
-  if (request.method === "POST" && id === undefined)
+  if (request.method === "POST" && rest === undefined)
     return isOpencodeId(sessionID) ? Response.json(await host.create(sessionID)) : new Response(null, { status: 400 })
-  if (request.method === "DELETE" && id !== undefined && verb === undefined) {
-    host.removeShare(id, typeof secret === "string" ? secret : undefined)
+  if (request.method === "DELETE" && rest !== undefined) {
+    host.removeShare(decoded(rest), typeof secret === "string" ? secret : undefined)
     return Response.json({})
   }
   return new Response(null, { status: 404 })
 }
 
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
 /**
  * Bun's fetch, with which opencode asks, goes through HTTP_PROXY to loopback too, unless told not to; it reads this at
- * each call (measured).
+ * each call, no_proxy first, and NO_PROXY only if that is empty (measured). So none is set beside one that is there: it
+ * would take the place of what the user excepts.
  */
 export function exceptLoopbackFromProxies(env: Record<string, string | undefined>): void {
-  for (const name of ["NO_PROXY", "no_proxy"]) {
-    const there = (env[name] ?? "").split(",").filter(Boolean)
+  const set = ["no_proxy", "NO_PROXY"].filter((name) => env[name])
+  for (const name of set.length > 0 ? set : ["NO_PROXY"]) {
+    const there = (env[name] ?? "").split(",").flatMap((entry) => entry.trim() || [])
+    if (there.includes("*")) continue
     const missing = ["127.0.0.1", "localhost"].filter((host) => !there.includes(host))
     if (missing.length > 0) env[name] = [...there, ...missing].join(",")
   }

@@ -128,8 +128,9 @@ function isSuccess({ status, content_type }: TransportResponse): boolean {
   return true
 }
 
-function isGone({ status }: TransportResponse): boolean {
-  return status === 404 || status === 410
+/** Said in JSON, as the service speaks: a gateway before it that has lost it for a while says 404 too, in text or HTML. */
+function isGone({ status, content_type }: TransportResponse): boolean {
+  return (status === 404 || status === 410) && mediaType(content_type) === "application/json"
 }
 
 const removed = { kind: "value", value: { removed: true } } as const

@@ -20,7 +20,10 @@ export function checked(outbox: Outbox, stream: Stream, seq: number): void {
   outbox.unit(() => {}, { bookmark: { source: bookmarkOf(stream), place: seq + 1 } })
 }
 
-/** True if it is certain that nothing is missing, and nothing newer was overwritten by something older. */
+/**
+ * True if it is certain that nothing is missing, and nothing newer was overwritten by something older. Of the session's
+ * own info nothing is said: opencode changes it without an event, so that it is compared each time.
+ */
 export async function isComplete(
   outbox: Outbox,
   log: EventLog,
@@ -37,7 +40,9 @@ export async function isComplete(
     const page = log.after(session_id, seq, page_events)
     if (!page) return false
     if (page.length === 0) break
-    for (const { event } of page) {
+    for (const { seq: place, event } of page) {
+      // opencode numbers them without gaps: what is not there any more may be what was missed.
+      if (place !== ++seq) return false
       const mapped = mappedOrNone(event)
       if (!mapped) return false
       if (mapped.kind !== "ops") continue
@@ -48,10 +53,12 @@ export async function isComplete(
         if (endsKeys) for (const below of last.keys()) if (below.startsWith(endsKeys)) last.delete(below)
       }
     }
-    seq = page.at(-1)!.seq
     await turn()
   }
+  // The rows of the last ones are gone, or the session began anew.
+  if (log.lastSeq(session_id) !== seq) return false
   if (seq === from.place - 1) return true
+  last.delete("session")
   const items = stream.items()
   for (const [key, op_id] of last) if (op_id !== undefined && items.get(key) !== op_id) return false
   checked(outbox, stream, seq)

@@ -1,14 +1,15 @@
 /** The plugin in one directory of opencode: its sessions, its client, the service that its shares go to. */
 import { SturdyError } from "../intent/error.ts"
+import { noteAsked, wasAbandoned } from "./asked-share.ts"
 import type { Outbox, Stream } from "../index.ts"
 import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
 import { ClientSource, type OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
-import type { GatewayHost, ShareInfo } from "./gateway.ts"
+import { type GatewayHost, isGatewayUrl, type ShareInfo } from "./gateway.ts"
 import { serviceEndpoint, type PluginOptions } from "./plugin-options.ts"
-import type { PluginProcess } from "./plugin-process.ts"
+import { type PluginProcess, reopen_ms } from "./plugin-process.ts"
 import type { Redact } from "./redact.ts"
-import { shareInfo, whenKnown } from "./share-info.ts"
+import { shareId, shareInfo, whenKnown } from "./share-info.ts"
 import { ShareSync } from "./share-sync.ts"
 
 /** Where opencode's own client shares unless it is told otherwise. */
@@ -22,6 +23,8 @@ const correction_ms = 24 * 3_600_000
 
 export interface PluginInstanceParts {
   directory: string
+  /** Undefined outside of a project: opencode calls all of that by one name. */
+  project_id: string | undefined
   client: OpencodeClient
   options: PluginOptions
   redact: Redact | undefined
@@ -48,40 +51,58 @@ export class PluginInstance implements GatewayHost {
       source: new ClientSource(parts.client),
       log: () => host.log,
       directory: parts.directory,
+      project_id: parts.project_id,
+      isOver: () => !this.isCurrent,
       redact: parts.redact,
       children: parts.options.children,
       liveTextMs: parts.options.liveTextMs,
     }))
   }
 
-  /** `url`: `enterprise.url` of opencode's configuration, if there is one. @throws SturdyError if it is no URL */
-  configure(url: unknown): void {
-    const configured = serviceEndpoint(url ?? default_service)
-    this.host.configured.set(this.parts.directory, configured)
-    for (const named of [this.parts.options.service, url === undefined ? undefined : configured])
-      if (named !== undefined) this.host.name(named)
+  /** False once another one has taken its place: what it has in hand would be shared by options that are over. */
+  get isCurrent(): boolean {
+    return this.host.at(this.parts.directory) === this
   }
 
-  /** Begins with what happened while this plugin was not there. */
+  /**
+   * `url`: `enterprise.url` of opencode's configuration, if there is one.
+   *
+   * @throws SturdyError `invalid_argument` if it is no URL, or the gateway of an opencode that is no more
+   */
+  configure(url: unknown): void {
+    const { host, parts } = this
+    const { directory, options } = parts
+    if (options.service !== undefined) host.name(options.service)
+    if (isGatewayUrl(url)) {
+      const behind = host.behind(url)
+      if (behind !== undefined) host.configure(directory, behind)
+      else if (options.service === undefined)
+        throw new SturdyError(
+          "invalid_argument",
+          "enterprise.url is the address that an earlier opencode had for itself, and not of a share service",
+          "Put your service there, or take it out.",
+        )
+      return
+    }
+    const endpoint = serviceEndpoint(url ?? default_service)
+    host.configure(directory, endpoint)
+    if (url !== undefined) host.name(endpoint)
+  }
+
+  /** Begins with what happened while this plugin was not there. As long as the outbox cannot be opened, again later. */
   start(): void {
-    if (this.host.at(this.parts.directory) !== this) return
+    if (!this.isCurrent) return
     try {
       this.#adoptAll()
+      this.#removeAbandoned()
       for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
     } catch (error) {
       this.failed(error)
+      this.host.seams.clock.timer(reopen_ms, () => this.start(), false)
     }
   }
 
-  /** Of a plugin that is listed twice both hear everything; what is shared is the later one's to say. */
   hear(event: BusEvent): void {
-    const { host, parts } = this
-    const later = host.at(parts.directory) ?? this
-    later.record(event)
-  }
-
-  /** Public: the later one may be of another copy of this module. */
-  record(event: BusEvent): void {
     this.sync.hear(event)
     const { info } = event.properties
     if (event.type !== "session.updated" || !isRecord(info) || !isRecord(info.share)) return
@@ -89,9 +110,18 @@ export class PluginInstance implements GatewayHost {
   }
 
   async create(session_id: string): Promise<ShareInfo> {
+    const noteAnswer = noteAsked(this.host.outbox, session_id)
+    try {
+      return await this.#create(session_id)
+    } finally {
+      this.#try(noteAnswer)
+    }
+  }
+
+  async #create(session_id: string): Promise<ShareInfo> {
     const { outbox, seams } = this.host
     const { stream, isNew } = this.sync.share(session_id, this.#service)
-    if (isNew) void this.sync.compare(session_id)
+    if (isNew) this.sync.begin(session_id)
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
     const limit_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
@@ -107,25 +137,61 @@ export class PluginInstance implements GatewayHost {
   }
 
   removeShare(id: string, secret: string | undefined): void {
+    if (this.#removeOurs(id)) return
     // Before the first look at what opencode knows, the share may be one that was made before this plugin came.
-    this.#adoptAll()
-    const { shares } = this.sync
-    const found = shares.all().find(({ stream }) => shareInfo(shares.outbox, stream).id === id)
-    if (found) return this.sync.remove(found.session_id)
-    if (secret !== undefined && this.#configured !== undefined && !isRemoved(shares.outbox, id))
-      adoptToRemove(shares.outbox, { id, secret }, this.#configured)
+    const session_id = this.#adoptedNow(id)
+    if (this.#removeOurs(id)) return
+    // Shared anew by an opencode without the plugin: the share that we know of is meant as well.
+    if (session_id !== undefined) this.sync.remove(session_id)
+    const { outbox } = this.sync.shares
+    const configured = this.host.configuredAt(this.parts.directory)
+    if (secret !== undefined && configured !== undefined && !isRemoved(outbox, id))
+      adoptToRemove(outbox, { id, secret }, configured)
+  }
+
+  /** What is good to have done, and no reason to fail. */
+  #try(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  /** Of shares that opencode was told of, its database knows. */
+  #removeAbandoned(): void {
+    const { outbox, log } = this.host
+    const known = log && new Set(log.shares().map(({ id }) => id))
+    for (const { session_id, stream } of this.sync.shares.all()) {
+      if (!wasAbandoned(outbox, session_id)) continue
+      const isTold = known ? known.has(shareId(stream)) : stream.status().url !== undefined
+      if (!isTold) this.sync.remove(session_id)
+    }
+  }
+
+  #removeOurs(id: string): boolean {
+    const found = this.sync.shares.all().find(({ stream }) => shareId(stream) === id)
+    if (found) this.sync.remove(found.session_id)
+    return found !== undefined
+  }
+
+  /** The session that has this share by opencode's word. What its database cannot answer stops no removal. */
+  #adoptedNow(id: string): string | undefined {
+    try {
+      this.#adoptAll()
+      return this.host.log?.shares().find((share) => share.id === id)?.session_id
+    } catch (error) {
+      this.failed(error)
+      return
+    }
   }
 
   failed(error: unknown): void {
     this.host.notices.failed("sharing failed", error)
   }
 
-  get #configured(): string | undefined {
-    return this.host.configured.get(this.parts.directory)
-  }
-
   get #service(): string {
-    const service = this.parts.options.service ?? this.#configured
+    const service = this.parts.options.service ?? this.host.configuredAt(this.parts.directory)
     if (service !== undefined) return service
     throw new SturdyError("invalid_argument", "no share service is known yet", "Share again in a moment.")
   }
@@ -146,7 +212,7 @@ export class PluginInstance implements GatewayHost {
     if (stream.status().url === undefined)
       void whenKnown(outbox, stream, { limit_ms: correction_ms, patient: true, clock: seams.clock }).then(
         async (isKnown) => {
-          if (isKnown && shareInfo(outbox, stream).url !== info.url)
+          if (isKnown && !stream.isRemoved && shareInfo(outbox, stream).url !== info.url)
             await this.client.session?.share?.({ path: { id: session_id } }).catch(() => {})
         },
       )
@@ -159,11 +225,11 @@ export class PluginInstance implements GatewayHost {
     const { shares } = this.sync
     for (const share of log?.shares() ?? []) {
       if (log!.directoryOf(share.session_id) !== this.parts.directory || isOurs(shares, share)) continue
-      const service = serviceOf(share.url, [this.parts.options.service, this.#configured])
+      const service = serviceOf(share.url, [this.parts.options.service, this.host.configuredAt(this.parts.directory)])
       if (service === undefined) {
         this.host.notices.once(`foreign ${share.session_id}`, {
           level: "warn",
-          message: `session ${share.session_id} is shared at a service that Sturdy does not know; opencode goes on syncing it`,
+          message: `session ${share.session_id} is shared at a service that Sturdy does not know, and is not kept up to date: unshare it, and share it again`,
         })
         continue
       }
@@ -176,5 +242,5 @@ export class PluginInstance implements GatewayHost {
 
 /** Is it, or was it, a share of this outbox, whose removal is written down? */
 function isRemoved(outbox: Outbox, id: string): boolean {
-  return outbox.streams().some((stream) => shareInfo(outbox, stream).id === id)
+  return outbox.streams().some((stream) => shareId(stream) === id)
 }

@@ -3,6 +3,7 @@
  * the outbox, the gateway, and who is told. Never closed: opencode may set the plugin up anew while it still disposes of
  * it (measured), and calls no hook at all when it is killed.
  */
+import { resolve } from "node:path"
 import { httpJson, openOutbox, rpc, SturdyError, type Outbox, type Protocol, type Stream } from "../index.ts"
 import type { Seams } from "../intent/seam.ts"
 import { opencodeDatabase, outboxFile } from "./data-place.ts"
@@ -25,14 +26,18 @@ const protocols: Record<ShareTransport, readonly Protocol[]> = {
 }
 
 /** Between two tries to open an outbox that could not be opened: every event of a shared session asks for it, ms. */
-const reopen_ms = 5_000
+export const reopen_ms = 5_000
+
+function processes(): Map<string, PluginProcess> {
+  return ((globalThis as Record<symbol, unknown>)[registry] ??= new Map()) as Map<string, PluginProcess>
+}
 
 export class PluginProcess {
   readonly notices = new Notices((notice) => this.#tell(notice))
-  /** By directory, the endpoint that opencode's own client would use; known when opencode has read its configuration. */
-  readonly configured = new Map<string, string>()
-  /** By directory, the latest last. Of two in one directory the later one's word counts. */
+  /** By directory, the latest last. Of two in one directory the later one lives. */
   readonly #instances = new Map<string, PluginInstance>()
+  /** By directory, the endpoint that opencode's own client would use there. */
+  readonly #configured = new Map<string, string>()
   /** Names of the directories in the URLs of the gateway. */
   readonly #places: string[] = []
   /** Endpoints that somebody named: the service key is for them, and for no other at which a share may be. */
@@ -49,23 +54,42 @@ export class PluginProcess {
   ) {}
 
   /** The one of this outbox file. The transport and the key of whoever comes first hold for all. */
-  static of(options: PluginOptions, seams: Seams): PluginProcess {
-    const file = options.database ?? outboxFile(process.env)
-    const known = ((globalThis as Record<symbol, unknown>)[registry] ??= new Map()) as Map<string, PluginProcess>
-    const found = known.get(file) ?? new PluginProcess(file, options, seams)
-    known.set(file, found)
+  static of(options: PluginOptions, directory: string, seams: Seams): PluginProcess {
+    // As the path of redact: the folder in which opencode was started says nothing.
+    const file = resolve(directory, options.database ?? outboxFile(process.env))
+    const found = processes().get(file) ?? new PluginProcess(file, options, seams)
+    processes().set(file, found)
     return found
   }
 
+  /** Nothing may be shared of this directory any more: what its instances still have in hand is given up. */
+  static retire(directory: string): void {
+    for (const known of processes().values()) known.#instances.delete(directory)
+  }
+
   add(directory: string, instance: PluginInstance): void {
-    this.#instances.delete(directory)
+    PluginProcess.retire(directory)
     this.#instances.set(directory, instance)
     if (!this.#places.includes(directory)) this.#places.push(directory)
   }
 
-  /** Whose word counts in the directory. */
+  /** The one that lives: with the options that opencode was configured with last. */
   at(directory: string): PluginInstance | undefined {
     return this.#instances.get(directory)
+  }
+
+  configuredAt(directory: string): string | undefined {
+    return this.#configured.get(directory)
+  }
+
+  configure(directory: string, endpoint: string): void {
+    this.#configured.set(directory, endpoint)
+  }
+
+  /** What is configured where our gateway's address stands, as a plugin that was set up before has put it there. */
+  behind(url: string): string | undefined {
+    const place = this.#places.findIndex((_, index) => this.#gateway?.urlFor(String(index)) === url)
+    return this.#configured.get(this.#places[place] ?? "")
   }
 
   /** Opened when it is first needed. @throws SturdyError as `openOutbox` */
@@ -85,7 +109,7 @@ export class PluginProcess {
   gatewayUrl(directory: string): string {
     if (!this.#gateway) {
       exceptLoopbackFromProxies(process.env)
-      const hostAt = (place: string) => this.at(this.#places[Number(place)] ?? "")
+      const hostAt = (place: string) => this.#instances.get(this.#places[Number(place)] ?? "")
       this.#gateway = openGateway(hostAt, this.seams.random)
     }
     return this.#gateway.urlFor(String(this.#places.indexOf(directory)))
@@ -99,6 +123,11 @@ export class PluginProcess {
   /** opencode's event log; undefined where it cannot be read. */
   get log(): EventLog | undefined {
     const path = opencodeDatabase(process.env)
+    if (this.#log?.isChanged) {
+      // A newer opencode has migrated it meanwhile: looked at again, whether it is still known here.
+      this.#log[Symbol.dispose]()
+      this.#log = undefined
+    }
     return (this.#log ??= path === undefined ? undefined : EventLog.open(path))
   }
 

@@ -6,7 +6,7 @@ import { resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import { isThenable } from "../intent/thenable.ts"
 import { isRecord } from "./event.ts"
-import { fitted } from "./fit.ts"
+import { fitted, type Size } from "./fit.ts"
 
 /** An op on its way into the outbox, as the host's hook sees it. */
 export interface SharedOp {
@@ -42,7 +42,7 @@ export async function loadRedact(path: string, folder: string): Promise<Redact> 
 const bare = new Set(["message.remove", "part.remove", "turn.put"])
 
 /** The op's value as it is recorded; undefined if nothing of it is. Throws what the hook throws. */
-export function shared(op: SharedOp, redact: Redact | undefined): Record<string, unknown> | undefined {
+export function shared(op: SharedOp, redact: Redact | undefined, size: Size): Record<string, unknown> | undefined {
   // opencode goes on changing its objects, and what it holds may be no plain JSON, e.g. undefined members.
   const plain = JSON.parse(JSON.stringify(op.value)) as Record<string, unknown>
   if (bare.has(op.method)) return plain
@@ -54,7 +54,7 @@ export function shared(op: SharedOp, redact: Redact | undefined): Record<string,
     Promise.resolve(value).catch(() => {})
     throw new TypeError(`redact returned neither an object nor undefined for ${op.method}`)
   }
-  return fitted(redact ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : value)
+  return fitted(redact ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : value, size)
 }
 
 /** Options and headers of a model hold keys of its provider as the user configured them. */

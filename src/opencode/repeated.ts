@@ -44,12 +44,18 @@ export class Repeated {
     return entry.done
   }
 
+  /** The same, but of work that failed the next try is waited for: for those who may ask many times a second. */
+  wantInTime(session_id: string): void {
+    if (!this.#retries.has(session_id)) void this.want(session_id)
+  }
+
   async #runAll(session_id: string, entry: Entry): Promise<boolean> {
     let isDone: boolean
     do {
       entry.again = false
       isDone = await this.#run(session_id)
-    } while (entry.again)
+      // Else it waits for its next try: what fails with every event must not be tried with every event.
+    } while (entry.again && isDone)
     this.#running.delete(session_id)
     return isDone
   }

@@ -14,6 +14,7 @@ import { loadRedact } from "./redact.ts"
 interface PluginInput {
   client: OpencodeClient
   directory: string
+  project?: { id?: unknown }
 }
 
 interface Hooks {
@@ -32,13 +33,26 @@ const nowhere = "http://127.0.0.1:9"
 const dispose_ms = 1_000
 
 async function server(input: PluginInput, given?: unknown): Promise<Hooks> {
+  // As in opencode: neither share nor sync nor unshare. What waits in the outbox waits.
+  if (/^(1|true)$/i.test(process.env.OPENCODE_DISABLE_SHARE ?? "")) return {}
   try {
     const options = pluginOptions(given, process.env)
     const redact = options.redact === undefined ? undefined : await loadRedact(options.redact, input.directory)
-    return sharing(input, new PluginInstance(PluginProcess.of(options, systemSeams), { ...input, options, redact }))
+    const { directory, client } = input
+    const host = PluginProcess.of(options, directory, systemSeams)
+    return sharing(
+      input,
+      new PluginInstance(host, { directory, client, project_id: projectOf(input), options, redact }),
+    )
   } catch (error) {
+    PluginProcess.retire(input.directory)
     return { config: async (config) => shareNothing(config, input.client, error) }
   }
+}
+
+/** What lies in no repository is one project to opencode, `global`: directories that have nothing to do with each other. */
+function projectOf({ project }: PluginInput): string | undefined {
+  return typeof project?.id === "string" && project.id !== "global" ? project.id : undefined
 }
 
 function sharing({ directory }: PluginInput, instance: PluginInstance): Hooks {
@@ -49,9 +63,10 @@ function sharing({ directory }: PluginInput, instance: PluginInstance): Hooks {
       try {
         const enterprise = isRecord(config.enterprise) ? config.enterprise : {}
         const gateway = host.gatewayUrl(directory)
-        if (enterprise.url !== gateway) instance.configure(enterprise.url)
+        instance.configure(enterprise.url)
         config.enterprise = { ...enterprise, url: gateway }
       } catch (error) {
+        PluginProcess.retire(directory)
         shareNothing(config, instance.client, error)
       }
       host.seams.clock.soon(() => instance.start())
@@ -59,7 +74,8 @@ function sharing({ directory }: PluginInput, instance: PluginInstance): Hooks {
     // Not awaited by opencode; what it throws before its first await would break the user's turn.
     async event({ event }) {
       try {
-        instance.hear(event)
+        // A setup that another one follows hears for a while what that one hears as well, or only it: its options hold.
+        host.at(directory)?.hear(event)
       } catch (error) {
         instance.failed(error)
       }

@@ -7,16 +7,18 @@ import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import type { Outbox, RecordInput, Stream } from "../index.ts"
 import { catchUp, recordSession, type StateOp } from "./catch-up.ts"
-import { shareChild, wasSharedFor } from "./child-shares.ts"
+import { isLeftOver, shareChild, wasSharedFor } from "./child-shares.ts"
 import { isOpencodeId } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
+import { inFittingSize, type Size } from "./fit.ts"
+import { limited } from "./limited-source.ts"
 import { checked, isComplete } from "./log-check.ts"
 import type { Notices } from "./notice.ts"
 import { Repeated } from "./repeated.ts"
 import { SessionModels } from "./session-models.ts"
 import type { SessionShares } from "./session-shares.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
-import { isOrphaned, isOwned, turnNote } from "./turn-owner.ts"
+import { isOrphaned, isOwned, turnNote, withoutDead } from "./turn-owner.ts"
 import { Turns } from "./turns.ts"
 
 /** Until a session that changed while it was compared is compared again, ms: a turn that streams goes on for longer. */
@@ -30,9 +32,14 @@ export interface SessionCatchUpParts {
   source: SessionSource
   log: () => EventLog | undefined
   directory: string | undefined
+  /** Of the directory; undefined if it belongs to none. */
+  project_id: string | undefined
+  isOver: () => boolean
   children: boolean
+  /** Ids of the messages at which this process works now. */
+  runningTurns(session_id: string): readonly string[]
   /** The op as it is shared. */
-  prepare(session_id: string, op: StateOp): RecordInput
+  prepare(session_id: string, op: StateOp, size: Size): RecordInput
   /** The session is gone. */
   remove(session_id: string): void
 }
@@ -41,11 +48,15 @@ export class SessionCatchUp {
   readonly models: SessionModels
   readonly #parts: SessionCatchUpParts
   readonly #runs: Repeated
+  readonly #source: SessionSource
   /** Sessions whose states are to be compared, whatever the log says. */
   readonly #owed = new Set<string>()
+  /** Sessions that go on in this directory, wherever they were made. */
+  readonly #here = new Set<string>()
 
   constructor(parts: SessionCatchUpParts) {
     this.#parts = parts
+    this.#source = limited(parts.source, parts.clock)
     this.models = new SessionModels(parts.outbox)
     this.#runs = new Repeated(parts.clock, {
       run: (session_id) => this.#run(session_id),
@@ -55,6 +66,11 @@ export class SessionCatchUp {
         parts.notices.failed("a catch-up failed and is tried again", error)
       },
     })
+  }
+
+  /** The session goes on here: it was shared here, or its events come from here. */
+  goesOnHere(session_id: string): void {
+    this.#here.add(session_id)
   }
 
   /** Looks for what was missed, and repairs it. Resolves when it is done: false if it failed, and is tried again later. */
@@ -68,9 +84,16 @@ export class SessionCatchUp {
     return this.#runs.want(session_id)
   }
 
+  /** The same, in its time: something could not be recorded, and what comes next may fail as well. */
+  owe(session_id: string): void {
+    this.#owed.add(session_id)
+    this.#runs.wantInTime(session_id)
+  }
+
   async #run(session_id: string): Promise<void> {
     const stream = this.#parts.shares.current(session_id)
-    if (!stream || this.#livesElsewhere(session_id)) return
+    if (!stream || this.#parts.isOver() || this.#livesElsewhere(session_id)) return
+    if (isLeftOver(this.#parts.shares, stream)) return this.#parts.remove(session_id)
     const isOwed = this.#owed.delete(session_id)
     try {
       await this.#catchUp(session_id, stream, isOwed)
@@ -81,18 +104,25 @@ export class SessionCatchUp {
   }
 
   async #catchUp(session_id: string, stream: Stream, isOwed: boolean): Promise<void> {
-    const { outbox, source, clock, directory, children } = this.#parts
+    const { outbox, clock, children } = this.#parts
+    const source = this.#source
     const turns = new Turns(clock)
-    const prepare = (op: StateOp) => this.#parts.prepare(session_id, op)
+    const prepare = (op: StateOp, size: Size) => {
+      if (this.#parts.isOver()) throw new SourceSilent("another one shares this session now")
+      return this.#parts.prepare(session_id, op, size)
+    }
     const owned = (message_id: string) => isOwned(outbox, session_id, message_id)
     const parts = { outbox, stream, session_id, prepare, isOwned: owned, turn: () => turns.take() }
     const log = this.#parts.log()
     const isOver = isOrphaned(outbox, session_id)
     const seq = log?.lastSeq(session_id)
+    if (log) this.#noteDatabase(session_id, log, stream)
+    for (const message_id of this.#parts.runningTurns(session_id)) this.#noteTurn(session_id, message_id)
     const latest = stream.latest("session")
     const info = await source.info(session_id)
     if (!info) return this.#isGone(session_id, log, stream) ? this.#parts.remove(session_id) : undefined
-    if (directory !== undefined && info.directory !== directory) return
+    const { directory, projectID } = info
+    if (!this.#isOurs(session_id, { directory, project_id: projectID })) return
     // opencode counts costs and tokens in it without announcing them.
     recordSession(parts, latest, info)
     if (log && !isOwed && !isOver && (await isComplete(outbox, log, session_id, stream, parts.turn))) return
@@ -101,19 +131,19 @@ export class SessionCatchUp {
     const diff = await source.diff(session_id)
     const touched = await catchUp(parts, known, { messages, diff })
     const { ops, told } = await this.models.puts(stream, messages, isOwed, source)
-    for (const op of ops) stream.record(prepare(op))
+    for (const op of ops) inFittingSize((size) => stream.record(prepare(op, size)))
     told()
     if (children) await this.#shareChildren(session_id, stream)
     // Its events tell of what changed meanwhile, not of what lies beside.
     if (touched) return void clock.timer(touched_ms, () => void this.compare(session_id), false)
     if (seq !== undefined) checked(outbox, stream, seq)
-    if (isOver) outbox.unit(() => {}, { bookmark: turnNote(outbox, session_id, "", false) })
+    if (isOver) outbox.unit(() => {}, { bookmark: withoutDead(outbox, session_id) })
   }
 
   /** Those that began while nobody looked. */
   async #shareChildren(session_id: string, stream: Stream): Promise<void> {
-    const { shares, source } = this.#parts
-    for (const child of await source.children(session_id)) {
+    const { shares } = this.#parts
+    for (const child of await this.#source.children(session_id)) {
       if (!isOpencodeId(child) || shares.current(child) || wasSharedFor(shares, child, stream)) continue
       if (shareChild(shares, child, session_id)) void this.compare(child)
     }
@@ -121,16 +151,43 @@ export class SessionCatchUp {
 
   /** Deleted while nobody heard. A share is removed for ever: it must be certain. */
   #isGone(session_id: string, log: EventLog | undefined, stream: Stream): boolean {
-    if (log) return log.directoryOf(session_id) === undefined
+    const { outbox } = this.#parts
+    if (log) return outbox.bookmark(databaseOf(stream))?.mark === log.path && log.directoryOf(session_id) === undefined
     // What was never recorded may be a session that is still to come, or a stream that is none of a session.
     return this.#parts.source.isAuthority && [...stream.items().keys()].some(isOfSession)
   }
 
-  #livesElsewhere(session_id: string): boolean {
-    const { directory, log } = this.#parts
-    if (directory === undefined) return false
-    return (log()?.directoryOf(session_id) ?? directory) !== directory
+  /** It may have begun before the session was shared. */
+  #noteTurn(session_id: string, message_id: string): void {
+    const { outbox } = this.#parts
+    const bookmark = turnNote(outbox, session_id, message_id, true)
+    if (bookmark) outbox.unit(() => {}, { bookmark })
   }
+
+  /** In which database the session was seen: to be none of another one's says nothing of it. */
+  #noteDatabase(session_id: string, log: EventLog, stream: Stream): void {
+    const { outbox } = this.#parts
+    const source = databaseOf(stream)
+    const known = outbox.bookmark(source)
+    if (known?.mark === log.path || log.directoryOf(session_id) === undefined) return
+    outbox.unit(() => {}, { bookmark: { source, place: (known?.place ?? 0) + 1, mark: log.path } })
+  }
+
+  /** By the place at which it was made: this directory, or another one of its project in which it goes on here. */
+  #isOurs(session_id: string, place: { directory?: unknown; project_id?: unknown }): boolean {
+    const { directory, project_id } = this.#parts
+    if (directory === undefined || place.directory === directory) return true
+    return project_id !== undefined && place.project_id === project_id && this.#here.has(session_id)
+  }
+
+  #livesElsewhere(session_id: string): boolean {
+    const place = this.#parts.directory === undefined ? undefined : this.#parts.log()?.placeOf(session_id)
+    return place !== undefined && !this.#isOurs(session_id, place)
+  }
+}
+
+function databaseOf(stream: Stream): string {
+  return `opencode/database/${stream.name}`
 }
 
 /** Not only its info, which a hook may drop. */

@@ -11,6 +11,12 @@ export function shareInfo(outbox: Outbox, stream: Stream): ShareInfo {
   return { id: remote?.id ?? share_id, secret: remote?.secret ?? secret, url }
 }
 
+/** The id alone, for those who look for a share among many. */
+export function shareId(stream: Stream): string {
+  const { share_id, remote } = stream.ref()
+  return remote?.id ?? share_id
+}
+
 /** The public name of a service may be another than its endpoint's: an earlier share there shows it. */
 function urlLikeOthers(outbox: Outbox, service: string, share_id: string): string | undefined {
   for (const other of outbox.streams()) {
@@ -33,8 +39,10 @@ export async function whenKnown(
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const look = () => {
     const { url, block, removed } = stream.status()
-    if (url !== undefined) resolve(true)
-    else if (block || removed) resolve(false)
+    // Taken back meanwhile: whatever its URL is, nobody is to be told.
+    if (removed) resolve(false)
+    else if (url !== undefined) resolve(true)
+    else if (block) resolve(false)
   }
   const unlisten = outbox.onAny((event) => {
     if (!("stream" in event) || event.stream !== stream.name) return

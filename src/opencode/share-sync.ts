@@ -11,12 +11,13 @@ import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { LiveText } from "./live-text.ts"
 import { mapEvent, type MappedOp } from "./map-event.ts"
+import { inFittingSize, type Size } from "./fit.ts"
 import type { Notices } from "./notice.ts"
 import { type Redact, shared, type SharedOp } from "./redact.ts"
 import { isClosed, SessionCatchUp } from "./session-catch-up.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
-import { turnNote } from "./turn-owner.ts"
+import { RunningTurns, turnNote } from "./turn-owner.ts"
 
 export interface ShareSyncOptions {
   outbox: Outbox
@@ -27,6 +28,10 @@ export interface ShareSyncOptions {
   log: () => EventLog | undefined
   /** Sessions of other directories are left alone; undefined: there are none. */
   directory?: string | undefined
+  /** opencode's name of the project to which the directory belongs. */
+  project_id?: string | undefined
+  /** Another one shares these sessions now, by other options: what is in hand is given up. */
+  isOver?: (() => boolean) | undefined
   redact?: Redact | undefined
   /** Children of a shared session get shares of their own. */
   children?: boolean | undefined
@@ -41,6 +46,7 @@ export class ShareSync {
   readonly shares: SessionShares
   readonly #options: ShareSyncOptions
   readonly #liveText: LiveText | undefined
+  readonly #turns = new RunningTurns()
   readonly #catchUp: SessionCatchUp
 
   constructor(options: ShareSyncOptions) {
@@ -55,9 +61,12 @@ export class ShareSync {
       source,
       log,
       directory,
+      project_id: options.project_id,
+      isOver: options.isOver ?? (() => false),
       shares: this.shares,
       children: children ?? false,
-      prepare: (session_id, op) => this.#prepare(session_id, op),
+      runningTurns: (session_id) => this.#turns.of(session_id),
+      prepare: (session_id, op, size) => this.#prepare(session_id, op, size),
       remove: (session_id) => this.remove(session_id),
     })
   }
@@ -74,8 +83,14 @@ export class ShareSync {
     } catch (error) {
       if (isClosed(error)) return
       this.#options.notices.failed("an event was not recorded, and is caught up later", error)
-      if (session_id !== undefined) void this.compare(session_id)
+      if (session_id !== undefined) this.#catchUp.owe(session_id)
     }
+  }
+
+  /** After the session was shared here: everything that is there. */
+  begin(session_id: string): void {
+    this.#catchUp.goesOnHere(session_id)
+    void this.compare(session_id)
   }
 
   /** Looks for what was missed, and repairs it. Resolves when it is done: false if it failed, and is tried again later. */
@@ -115,19 +130,26 @@ export class ShareSync {
   }
 
   #hear(event: BusEvent, session_id: string): void {
+    this.#turns.hear(event, session_id)
     if (event.type === "message.part.delta" && !this.#liveText) return
     const stream = this.shares.current(session_id) ?? this.#shareOfChild(event, session_id)
     if (!stream) return
+    this.#catchUp.goesOnHere(session_id)
     if (event.type === "message.part.delta") return this.#hearDelta(event, session_id, stream)
     if (event.type === "session.idle") return void this.look(session_id)
     const mapped = mapEvent(event)
     if (mapped.kind === "removed") return this.remove(session_id)
     if (mapped.kind !== "ops" || mapped.ops.length === 0) return
-    const ops = mapped.ops.map((op) => this.#prepare(session_id, op))
     const turn = mapped.ops.find((op) => op.method === "turn.put")?.args[0]
     const bookmark =
       turn && turnNote(this.#options.outbox, session_id, String(turn.message_id), turn.state === "streaming")
-    this.shares.record(stream, ops, bookmark)
+    inFittingSize((size) =>
+      this.shares.record(
+        stream,
+        mapped.ops.map((op) => this.#prepare(session_id, op, size)),
+        bookmark,
+      ),
+    )
     const { part, info } = event.properties
     if (isRecord(part)) this.#liveText?.begin(part)
     if (isRecord(info) && this.#catchUp.models.isNew(stream, info)) void this.compare(session_id)
@@ -147,19 +169,19 @@ export class ShareSync {
     const mapped = mapEvent(checkpoint)
     if (mapped.kind !== "ops") return
     // An event of its own: the delta is no durable event, and its id names nothing that a catch-up would look for.
-    for (const op of mapped.ops) stream.record(this.#prepare(session_id, op))
+    for (const op of mapped.ops) inFittingSize((size) => stream.record(this.#prepare(session_id, op, size)))
   }
 
   /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
-  #prepare(session_id: string, op: StateOp | MappedOp): RecordInput {
-    const value = this.#shared({ session_id, method: op.method, value: op.args[0] })
+  #prepare(session_id: string, op: StateOp | MappedOp, size: Size): RecordInput {
+    const value = this.#shared({ session_id, method: op.method, value: op.args[0] }, size)
     return value ? { ...op, args: [value], onlyIfChanged: `${op.method} ${canonical(value)}` } : { ...op, stale: true }
   }
 
   /** Undefined also if the hook fails: one value that it cannot take must not hold up all others. */
-  #shared(op: SharedOp): Record<string, unknown> | undefined {
+  #shared(op: SharedOp, size: Size): Record<string, unknown> | undefined {
     try {
-      return shared(op, this.#options.redact)
+      return shared(op, this.#options.redact, size)
     } catch (error) {
       // Neither the value nor the text of the error: both may be what must not be seen.
       const kind = error instanceof Error ? error.name : typeof error

@@ -304,6 +304,18 @@ describe("a share that opencode itself created", () => {
 })
 
 describe("a removal", () => {
+  test("that a gateway before the service answers with its own 404 is not done, nor is the share given up", async () => {
+    await using box = await sharedBox()
+    box.server.faults.push("nowhere", "nowhere")
+    put(box.shared, "session.put", { ...session, title: "Later" })
+    expect((await box.outbox.flush()).blocked).toMatchObject([{ reason: "unsupported" }])
+    box.shared.remove()
+    expect((await box.outbox.flush()).blocked).toMatchObject([{ reason: "unsupported" }])
+    box.shared.unblock()
+    expect(await box.outbox.flush()).toEqual({ settled: true, blocked: [] })
+    expect([...box.server.shares.values()].map(({ removed }) => removed)).toEqual([true])
+  })
+
   test.each<[string, LegacyFault[]]>([
     ["at once", []],
     ["after HTTP 500", [500, 500]],

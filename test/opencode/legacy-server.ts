@@ -10,8 +10,8 @@ export interface LegacyShare {
   removed: boolean
 }
 
-/** What becomes of the next request: its status alone, its effect without an answer, or neither. */
-export type LegacyFault = number | "lost" | "cut" | "page"
+/** What becomes of the next request: its status alone, its effect without an answer, or neither; a gateway's own 404. */
+export type LegacyFault = number | "lost" | "cut" | "page" | "nowhere"
 
 interface Body {
   sessionID?: string
@@ -50,13 +50,14 @@ export async function openLegacyServer() {
       typeof fault === "number" ? [fault, { error: "scripted" }] : said(fault, method, url, body)
     together -= 1
     if (fault === "cut" || fault === "lost") return void request.socket.destroy()
+    if (fault === "nowhere") return void response.writeHead(404, { "content-type": "text/plain" }).end("no route")
     const isPage = fault === "page"
     response.writeHead(status, { "content-type": isPage ? "text/html" : "application/json" })
     response.end(isPage ? "<html>" : JSON.stringify(answered))
   }
 
   function said(fault: LegacyFault | undefined, method: string, path: string, body: Body): [number, object] {
-    return fault === "cut" || fault === "page" ? [200, {}] : route(method, path, body)
+    return fault === "cut" || fault === "page" || fault === "nowhere" ? [200, {}] : route(method, path, body)
   }
 
   function route(method: string, path: string, body: Body): [status: number, answer: object] {

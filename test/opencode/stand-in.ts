@@ -18,7 +18,7 @@ interface Session {
 }
 
 const schema = `
-  create table session (id text primary key, directory text not null);
+  create table session (id text primary key, directory text not null, project_id text not null);
   create table session_share (session_id text primary key, id text, secret text, url text);
   create table event_sequence (aggregate_id text primary key, seq integer);
   create table event (id text primary key, aggregate_id text, seq integer, type text, data text);`
@@ -53,7 +53,8 @@ export class StandIn implements Disposable {
   /** Loads the plugin as opencode does: set up, then its config hook. */
   async load(config: Json = {}): Promise<void> {
     this.config = config
-    this.hooks = await plugin.server({ client: this.client, directory: this.directory }, this.options)
+    const input = { client: this.client, directory: this.directory, project: { id: "project" } }
+    this.hooks = await plugin.server(input, this.options)
     await this.hooks.config?.(this.config)
   }
 
@@ -109,9 +110,10 @@ export class StandIn implements Disposable {
 
   session(more: Json = {}): string {
     const id = newId("ses")
-    const info = { id, directory: this.directory, title: "A session", time: { created: 1, updated: 1 }, ...more }
+    const place = { directory: this.directory, projectID: "project" }
+    const info = { id, ...place, title: "A session", time: { created: 1, updated: 1 }, ...more }
     this.sessions.set(id, { info, messages: new Map() })
-    this.db.query("insert into session values (?, ?)").run(id, this.directory)
+    this.db.query("insert into session values (?, ?, ?)").run(id, info.directory, info.projectID)
     this.publish("session.created", { sessionID: id, info })
     return id
   }
