@@ -47,11 +47,17 @@ export class LiveText {
     if (this.#writing.size > parts_max && !oldest.done) this.#writing.delete(oldest.value)
   }
 
+  /** A part was removed, or without one a message: deltas that come late bring nothing back. */
+  end(message_id: unknown, part_id: unknown): void {
+    for (const [id, { part }] of this.#writing)
+      if (part_id === undefined ? part.messageID === message_id : id === part_id) this.#writing.delete(id)
+  }
+
   /** The part with its text so far, if it is time to tell. */
   hear({ id, properties }: BusEvent): Record<string, unknown> | undefined {
     const { partID, field, delta } = properties
     // Of a plugin that is listed twice each tells every event.
-    if (id === this.#heard) return
+    if (typeof id === "string" && id === this.#heard) return
     this.#heard = id
     const writing = this.#writing.get(String(partID))
     if (!writing || field !== "text" || typeof delta !== "string") return

@@ -135,6 +135,16 @@ function removePart(event: BusEvent) {
   return { method: "part.remove", args, key: partKey(message_id, id), dependsOnKeys: [] }
 }
 
+/** For a message or part of which nothing may be told any more; undefined for what cannot be removed. */
+export function removalInstead<Op extends Omit<MappedOp, "captureId">>(op: Op): Op | undefined {
+  const { id, messageID } = op.args[0]
+  if (op.method === "message.put")
+    return { ...op, method: "message.remove", args: [{ id }], dependsOnKeys: [], endsKeys: `${op.key}/` }
+  if (op.method === "part.put")
+    return { ...op, method: "part.remove", args: [{ id, message_id: messageID }], dependsOnKeys: [] }
+  return
+}
+
 /** An error counts before completion: opencode sets both when a turn is aborted. */
 function turnState(info: Record<string, unknown>): TurnState {
   if (isRecord(info.error)) return info.error.name === "MessageAbortedError" ? "aborted" : "failed"

@@ -10,6 +10,7 @@ import { serviceEndpoint, type PluginOptions } from "./plugin-options.ts"
 import { type PluginProcess, reopen_ms } from "./plugin-process.ts"
 import type { Redact } from "./redact.ts"
 import { shareId, shareInfo, whenKnown } from "./share-info.ts"
+import type { Rules } from "./share-rules.ts"
 import { ShareSync } from "./share-sync.ts"
 
 /** Where opencode's own client shares unless it is told otherwise. */
@@ -28,6 +29,8 @@ export interface PluginInstanceParts {
   client: OpencodeClient
   options: PluginOptions
   redact: Redact | undefined
+  /** Fingerprint of `redact`. */
+  rules: Rules
 }
 
 export class PluginInstance implements GatewayHost {
@@ -54,6 +57,7 @@ export class PluginInstance implements GatewayHost {
       project_id: parts.project_id,
       isOver: () => !this.isCurrent,
       redact: parts.redact,
+      rules: parts.rules,
       children: parts.options.children,
       liveTextMs: parts.options.liveTextMs,
     }))
@@ -125,7 +129,7 @@ export class PluginInstance implements GatewayHost {
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)
     const limit_ms = isForeseen ? url_wait_ms.foreseen : url_wait_ms.made_there
-    const isKnown = await whenKnown(outbox, stream, { limit_ms, patient: !isForeseen, clock: seams.clock })
+    const isKnown = await whenKnown(outbox, stream, { limit_ms, patient: false, clock: seams.clock })
     if (isKnown || isForeseen) return this.#told(session_id, stream)
     // Who asked is told that it failed: it must not be made later, behind his back.
     if (isNew) stream.remove()

@@ -15,8 +15,11 @@ import type { PluginInstance } from "./plugin-instance.ts"
 import type { PluginOptions, ShareTransport } from "./plugin-options.ts"
 import { sessionOf } from "./session-shares.ts"
 
-/** Shared by copies of this module too: a plugin that is listed twice, or bundled and linked. */
-const registry = Symbol.for("sturdy.opencode.processes")
+/**
+ * Shared by copies of this module too: a plugin that is listed twice, or bundled and linked. The number is that of the
+ * form of what they call of each other.
+ */
+const registry = Symbol.for("sturdy.opencode.processes/1")
 
 const protocols: Record<ShareTransport, readonly Protocol[]> = {
   rpc: [rpc],

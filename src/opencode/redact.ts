@@ -6,7 +6,8 @@ import { resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import { isThenable } from "../intent/thenable.ts"
 import { isRecord } from "./event.ts"
-import { fitted, type Size } from "./fit.ts"
+import { type Rules, rulesOf } from "./share-rules.ts"
+import { bounded, fitted, type Size } from "./fit.ts"
 
 /** An op on its way into the outbox, as the host's hook sees it. */
 export interface SharedOp {
@@ -23,14 +24,15 @@ export interface SharedOp {
 export type Redact = (op: SharedOp) => Record<string, unknown> | undefined
 
 /**
- * The hook of a module, by its path: absolute, or relative to the folder. Its default export.
+ * The hook of a module, by its path: absolute, or relative to the folder. Its default export; its text is its fingerprint.
  *
  * @throws SturdyError `invalid_argument`, and what the module throws.
  */
-export async function loadRedact(path: string, folder: string): Promise<Redact> {
-  const module: unknown = await import(resolve(folder, path))
+export async function loadRedact(path: string, folder: string): Promise<{ redact: Redact; rules: Rules }> {
+  const file = resolve(folder, path)
+  const module: unknown = await import(file)
   const redact = (module as { default?: unknown }).default
-  if (typeof redact === "function") return redact as Redact
+  if (typeof redact === "function") return { redact: redact as Redact, rules: rulesOf(await Bun.file(file).text()) }
   throw new SturdyError(
     "invalid_argument",
     `the module of the option redact has no function as its default export: ${path}`,
@@ -44,7 +46,7 @@ const bare = new Set(["message.remove", "part.remove", "turn.put"])
 /** The op's value as it is recorded; undefined if nothing of it is. Throws what the hook throws. */
 export function shared(op: SharedOp, redact: Redact | undefined, size: Size): Record<string, unknown> | undefined {
   // opencode goes on changing its objects, and what it holds may be no plain JSON, e.g. undefined members.
-  const plain = JSON.parse(JSON.stringify(op.value)) as Record<string, unknown>
+  const plain = JSON.parse(JSON.stringify(bounded(op.value))) as Record<string, unknown>
   if (bare.has(op.method)) return plain
   const public_ = op.method === "model.put" ? withPublicModels(plain) : plain
   const value = redact ? redact({ ...op, value: public_ }) : public_

@@ -4,7 +4,8 @@ import type { Clock, Timer } from "../intent/seam.ts"
 import { systemRandom } from "../intent/system.ts"
 
 export interface Work {
-  run(session_id: string): Promise<void>
+  /** False: there was nothing for it to do here, or not all of it could be done yet. It is not tried again for that. */
+  run(session_id: string): Promise<boolean>
   failed(error: unknown): void
 }
 
@@ -30,7 +31,7 @@ export class Repeated {
     readonly work: Work,
   ) {}
 
-  /** Resolves when a run that began after this call has ended: false if it failed. Never rejects. */
+  /** Resolves when a run that began after this call has ended: true if it has done its work. Never rejects. */
   want(session_id: string): Promise<boolean> {
     const running = this.#running.get(session_id)
     if (running) {
@@ -54,8 +55,8 @@ export class Repeated {
     do {
       entry.again = false
       isDone = await this.#run(session_id)
-      // Else it waits for its next try: what fails with every event must not be tried with every event.
-    } while (entry.again && isDone)
+      // What failed waits for its next try: what fails with every event must not be tried with every event.
+    } while (entry.again && !this.#retries.has(session_id))
     this.#running.delete(session_id)
     return isDone
   }
@@ -64,9 +65,9 @@ export class Repeated {
     this.#retries.get(session_id)?.cancel()
     this.#retries.delete(session_id)
     try {
-      await this.work.run(session_id)
+      const isDone = await this.work.run(session_id)
       this.#failures.delete(session_id)
-      return true
+      return isDone
     } catch (error) {
       this.work.failed(error)
       const failures = (this.#failures.get(session_id) ?? 0) + 1

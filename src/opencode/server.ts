@@ -10,6 +10,7 @@ import { PluginInstance } from "./plugin-instance.ts"
 import { pluginOptions } from "./plugin-options.ts"
 import { PluginProcess } from "./plugin-process.ts"
 import { loadRedact } from "./redact.ts"
+import { none } from "./share-rules.ts"
 
 interface PluginInput {
   client: OpencodeClient
@@ -37,12 +38,15 @@ async function server(input: PluginInput, given?: unknown): Promise<Hooks> {
   if (/^(1|true)$/i.test(process.env.OPENCODE_DISABLE_SHARE ?? "")) return {}
   try {
     const options = pluginOptions(given, process.env)
-    const redact = options.redact === undefined ? undefined : await loadRedact(options.redact, input.directory)
+    const redacting =
+      options.redact === undefined
+        ? { redact: undefined, rules: none }
+        : await loadRedact(options.redact, input.directory)
     const { directory, client } = input
     const host = PluginProcess.of(options, directory, systemSeams)
     return sharing(
       input,
-      new PluginInstance(host, { directory, client, project_id: projectOf(input), options, redact }),
+      new PluginInstance(host, { directory, client, project_id: projectOf(input), options, ...redacting }),
     )
   } catch (error) {
     PluginProcess.retire(input.directory)

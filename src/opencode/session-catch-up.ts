@@ -16,6 +16,7 @@ import { checked, isComplete } from "./log-check.ts"
 import type { Notices } from "./notice.ts"
 import { Repeated } from "./repeated.ts"
 import { SessionModels } from "./session-models.ts"
+import { noteRules, notedRules, type Rules } from "./share-rules.ts"
 import type { SessionShares } from "./session-shares.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { isOrphaned, isOwned, turnNote, withoutDead } from "./turn-owner.ts"
@@ -32,6 +33,8 @@ export interface SessionCatchUpParts {
   source: SessionSource
   log: () => EventLog | undefined
   directory: string | undefined
+  /** By which shares are told here; undefined: nobody compares them. */
+  rules: Rules | undefined
   /** Of the directory; undefined if it belongs to none. */
   project_id: string | undefined
   isOver: () => boolean
@@ -90,20 +93,27 @@ export class SessionCatchUp {
     this.#runs.wantInTime(session_id)
   }
 
-  async #run(session_id: string): Promise<void> {
-    const stream = this.#parts.shares.current(session_id)
-    if (!stream || this.#parts.isOver() || this.#livesElsewhere(session_id)) return
-    if (isLeftOver(this.#parts.shares, stream)) return this.#parts.remove(session_id)
+  /** True if all that is there is recorded, or the share is given up. */
+  async #run(session_id: string): Promise<boolean> {
     const isOwed = this.#owed.delete(session_id)
+    const stream = this.#parts.shares.current(session_id)
+    if (!stream) return true
+    if (this.#parts.isOver() || this.#livesElsewhere(session_id)) return false
+    if (isLeftOver(this.#parts.shares, stream)) return this.#remove(session_id)
     try {
-      await this.#catchUp(session_id, stream, isOwed)
+      return await this.#catchUp(session_id, stream, isOwed)
     } catch (error) {
       if (isOwed) this.#owed.add(session_id)
       throw error
     }
   }
 
-  async #catchUp(session_id: string, stream: Stream, isOwed: boolean): Promise<void> {
+  #remove(session_id: string): true {
+    this.#parts.remove(session_id)
+    return true
+  }
+
+  async #catchUp(session_id: string, stream: Stream, isOwed: boolean): Promise<boolean> {
     const { outbox, clock, children } = this.#parts
     const source = this.#source
     const turns = new Turns(clock)
@@ -120,12 +130,15 @@ export class SessionCatchUp {
     for (const message_id of this.#parts.runningTurns(session_id)) this.#noteTurn(session_id, message_id)
     const latest = stream.latest("session")
     const info = await source.info(session_id)
-    if (!info) return this.#isGone(session_id, log, stream) ? this.#parts.remove(session_id) : undefined
+    if (!info) return this.#isGone(session_id, log, stream) && this.#remove(session_id)
     const { directory, projectID } = info
-    if (!this.#isOurs(session_id, { directory, project_id: projectID })) return
+    if (!this.#isOurs(session_id, { directory, project_id: projectID })) return false
+    const rules = this.#rulesFor(stream, directory)
+    if (rules === "other") return false
     // opencode counts costs and tokens in it without announcing them.
     recordSession(parts, latest, info)
-    if (log && !isOwed && !isOver && (await isComplete(outbox, log, session_id, stream, parts.turn))) return
+    const isSuspect = isOwed || isOver || rules === "changed"
+    if (log && !isSuspect && (await isComplete(outbox, log, session_id, stream, parts.turn))) return true
     const known = stream.items()
     const messages = await source.messages(session_id)
     const diff = await source.diff(session_id)
@@ -135,9 +148,26 @@ export class SessionCatchUp {
     told()
     if (children) await this.#shareChildren(session_id, stream)
     // Its events tell of what changed meanwhile, not of what lies beside.
-    if (touched) return void clock.timer(touched_ms, () => void this.compare(session_id), false)
+    if (touched) {
+      clock.timer(touched_ms, () => void this.compare(session_id), false)
+      return false
+    }
     if (seq !== undefined) checked(outbox, stream, seq)
     if (isOver) outbox.unit(() => {}, { bookmark: withoutDead(outbox, session_id) })
+    if (rules === "changed") noteRules(outbox, stream, this.#parts.rules!)
+    return true
+  }
+
+  /**
+   * May what is recorded here be told by the rules of here? `changed`: the session is of this directory, and was told by
+   * other rules. `other`: it is of another directory, with other rules.
+   */
+  #rulesFor(stream: Stream, sessionDirectory: unknown): "same" | "changed" | "other" {
+    const { outbox, rules, directory } = this.#parts
+    const noted = notedRules(outbox, stream)
+    if (rules === undefined || noted === rules) return "same"
+    if (directory === undefined || sessionDirectory === directory) return "changed"
+    return noted === undefined ? "same" : "other"
   }
 
   /** Those that began while nobody looked. */

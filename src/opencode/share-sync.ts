@@ -10,11 +10,12 @@ import { childShares, shareChild } from "./child-shares.ts"
 import { type BusEvent, isOpencodeId, isRecord } from "./event.ts"
 import type { EventLog } from "./event-log.ts"
 import { LiveText } from "./live-text.ts"
-import { mapEvent, type MappedOp } from "./map-event.ts"
+import { mapEvent, type MappedOp, removalInstead } from "./map-event.ts"
 import { inFittingSize, type Size } from "./fit.ts"
 import type { Notices } from "./notice.ts"
 import { type Redact, shared, type SharedOp } from "./redact.ts"
 import { isClosed, SessionCatchUp } from "./session-catch-up.ts"
+import { notedRules, noteRules, type Rules } from "./share-rules.ts"
 import { type SessionSource, SourceSilent } from "./session-source.ts"
 import { SessionShares } from "./session-shares.ts"
 import { RunningTurns, turnNote } from "./turn-owner.ts"
@@ -33,11 +34,16 @@ export interface ShareSyncOptions {
   /** Another one shares these sessions now, by other options: what is in hand is given up. */
   isOver?: (() => boolean) | undefined
   redact?: Redact | undefined
+  /** Fingerprint of `redact`: a share is told by one set of rules. Undefined: the host sees to it. */
+  rules?: Rules | undefined
   /** Children of a shared session get shares of their own. */
   children?: boolean | undefined
   /** Between two checkpoints of a text that is being written, ms; undefined: none. */
   liveTextMs?: number | undefined
 }
+
+/** Until a removal that could not be written down is tried again, ms. */
+const remove_again_ms = 1_000
 
 /** Blocks that no waiting ends: whoever shares again wants another share. */
 const final: ReadonlySet<string> = new Set(["share_removed", "revoked", "expired"])
@@ -62,6 +68,7 @@ export class ShareSync {
       log,
       directory,
       project_id: options.project_id,
+      rules: options.rules,
       isOver: options.isOver ?? (() => false),
       shares: this.shares,
       children: children ?? false,
@@ -83,7 +90,10 @@ export class ShareSync {
     } catch (error) {
       if (isClosed(error)) return
       this.#options.notices.failed("an event was not recorded, and is caught up later", error)
-      if (session_id !== undefined) this.#catchUp.owe(session_id)
+      if (session_id === undefined) return
+      // A session that is gone cannot be caught up everywhere.
+      if (event.type === "session.deleted") this.#options.clock.timer(remove_again_ms, () => this.hear(event), false)
+      else this.#catchUp.owe(session_id)
     }
   }
 
@@ -116,7 +126,10 @@ export class ShareSync {
   share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
     const current = this.shares.current(session_id)
     if (current && final.has(current.status().block?.reason ?? "")) this.remove(session_id)
-    return this.shares.share(session_id, service)
+    const shared = this.shares.share(session_id, service)
+    if (shared.isNew && this.#options.rules !== undefined)
+      noteRules(this.#options.outbox, shared.stream, this.#options.rules)
+    return shared
   }
 
   /**
@@ -133,7 +146,7 @@ export class ShareSync {
     this.#turns.hear(event, session_id)
     if (event.type === "message.part.delta" && !this.#liveText) return
     const stream = this.shares.current(session_id) ?? this.#shareOfChild(event, session_id)
-    if (!stream) return
+    if (!stream || !this.#mayTell(session_id, stream)) return
     this.#catchUp.goesOnHere(session_id)
     if (event.type === "message.part.delta") return this.#hearDelta(event, session_id, stream)
     if (event.type === "session.idle") return void this.look(session_id)
@@ -150,9 +163,25 @@ export class ShareSync {
         bookmark,
       ),
     )
-    const { part, info } = event.properties
+    const { part, info, messageID, partID } = event.properties
     if (isRecord(part)) this.#liveText?.begin(part)
+    if (mapped.ops.some(({ method }) => method.endsWith(".remove"))) this.#liveText?.end(messageID, partID)
     if (isRecord(info) && this.#catchUp.models.isNew(stream, info)) void this.compare(session_id)
+  }
+
+  /** A session of another directory, with other rules, goes on here: its own directory tells of it, by its own. */
+  #mayTell(session_id: string, stream: Stream): boolean {
+    const { outbox, rules, directory, log, notices } = this.#options
+    if (rules === undefined) return true
+    const noted = notedRules(outbox, stream)
+    if (noted === undefined || noted === rules) return true
+    const lives = log()?.placeOf(session_id)?.directory
+    if (lives === undefined || lives === directory) return true
+    notices.once(`rules ${session_id}`, {
+      level: "warn",
+      message: `session ${session_id} is shared by the options of ${lives}: what it does here is shared when that is opened`,
+    })
+    return false
   }
 
   /** A child of a shared session has just begun. */
@@ -172,10 +201,16 @@ export class ShareSync {
     for (const op of mapped.ops) inFittingSize((size) => stream.record(this.#prepare(session_id, op, size)))
   }
 
-  /** The op as it is shared. What is dropped is noted as captured, so that nobody looks for it. */
+  /**
+   * The op as it is shared. What is dropped is noted as captured, so that nobody looks for it; what was told of it before
+   * is removed.
+   */
   #prepare(session_id: string, op: StateOp | MappedOp, size: Size): RecordInput {
     const value = this.#shared({ session_id, method: op.method, value: op.args[0] }, size)
-    return value ? { ...op, args: [value], onlyIfChanged: `${op.method} ${canonical(value)}` } : { ...op, stale: true }
+    if (value) return { ...op, args: [value], onlyIfChanged: `${op.method} ${canonical(value)}` }
+    const isTold = this.shares.current(session_id)?.latest(op.key) !== undefined
+    const removal = isTold ? removalInstead(op) : undefined
+    return removal ?? { ...op, stale: true }
   }
 
   /** Undefined also if the hook fails: one value that it cannot take must not hold up all others. */
