@@ -13,7 +13,7 @@ import { openDatabase, type OpenDatabase } from "./store/database.ts"
 import type { HostDatabase } from "./store/host-database.ts"
 import { checkOptions, type OutboxOptions } from "./options.ts"
 import { buildParts, type OutboxParts } from "./parts.ts"
-import { checkName, checkRef, checkStubbing, newRef, type Opening, type Stubbing } from "./ref.ts"
+import { checkName, checkRef, checkStubbing, newRef, type Opening, originOf, type Stubbing } from "./ref.ts"
 import type { StreamRow, SturdyRef } from "./store/stream.ts"
 import { Stream, type StreamOwner } from "./stream.ts"
 import { streamAt } from "./stream-at.ts"
@@ -97,7 +97,7 @@ export class Outbox implements AsyncDisposable {
       throw new SturdyError("stream_unknown", `there is no stream ${name} in this outbox`, "Pass a ref to create it.")
     }
     checkRef(name, ref, options)
-    return this.#opened(this.#parts.streams.open(name, ref, options.create?.session_id, options.adopt))
+    return this.#opened(this.#parts.streams.open(name, ref, originOf(options)))
   }
 
   findStream(name: string): Stream | undefined {

@@ -4,7 +4,7 @@ import * as limit from "./intent/limit.ts"
 import type { Random } from "./intent/seam.ts"
 import { shapeProblem } from "./intent/shape.ts"
 import { isId, randomId } from "./intent/ulid.ts"
-import type { Adopted, SturdyRef } from "./store/stream.ts"
+import type { Adopted, Origin, SturdyRef } from "./store/stream.ts"
 import type { Unblocking } from "./store/unblock.ts"
 
 /** Which stream a stub records to. */
@@ -19,6 +19,8 @@ export interface Stubbing {
 export interface Opening extends Pick<Stubbing, "create"> {
   /** Somebody else created the share, where the service makes its id and secret. */
   adopt?: Adopted
+  /** Name of the wire protocol to begin with, as long as nothing was heard of the service. */
+  protocol?: string
 }
 
 /**
@@ -43,10 +45,16 @@ export function checkRef(name: string, ref: SturdyRef, options: Opening): void {
   if (unfit) throw wrong(unfit)
   if (!isId(ref.share_id)) throw wrong("share_id must match [A-Za-z0-9_-]{16,128}")
   if (!isId(ref.secret)) throw wrong("secret must match [A-Za-z0-9_-]{16,128}")
-  const unknown = shapeProblem(options, ["create", "adopt"])
+  const unknown = shapeProblem(options, ["create", "adopt", "protocol"])
   if (unknown) throw wrong(`the options: the object ${unknown}`)
   checkCreate(name, options.create)
   checkAdopt(name, options.adopt)
+  const misnamed = options.protocol === undefined ? undefined : nameProblem(options.protocol)
+  if (misnamed) throw wrong(`the options: protocol ${misnamed}`)
+}
+
+export function originOf({ create, adopt, protocol }: Opening): Origin {
+  return { session_id: create?.session_id, adopted: adopt, protocol }
 }
 
 function checkCreate(name: string, create: Stubbing["create"]): void {

@@ -26,7 +26,7 @@ export function streamAt(
       "Pass create: { session_id }, or the ref of a share that is there.",
     )
   try {
-    return streams.open(name, newRef(service, random), create.session_id)
+    return streams.open(name, newRef(service, random), { session_id: create.session_id })
   } catch (error) {
     const raced = error instanceof SturdyError && error.code === "stream_conflict" && stored(streams, service, name)
     if (raced) return raced

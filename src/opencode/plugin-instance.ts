@@ -124,7 +124,10 @@ export class PluginInstance implements GatewayHost {
 
   async #create(session_id: string): Promise<ShareInfo> {
     const { outbox, seams } = this.host
-    const { stream, isNew } = this.sync.share(session_id, this.#service)
+    const service = this.#service
+    // opencode's own service speaks its own REST, and may answer anything to what it does not know.
+    const protocol = service === serviceEndpoint(default_service) ? "rest" : undefined
+    const { stream, isNew } = this.sync.share(session_id, service, protocol)
     if (isNew) this.sync.begin(session_id)
     const isForeseen = this.#takesIds(stream)
     if (isForeseen && stream.status().protocol !== undefined) return shareInfo(outbox, stream)

@@ -44,13 +44,13 @@ export class SessionShares {
 
   /**
    * The stream of the session: the current one, else of a new share at this endpoint, with an id and secret of its own.
+   * `protocol`: in which the service is spoken to as long as nothing was heard of it.
    *
    * @throws SturdyError as `Outbox.stream`.
    */
-  share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
-    return this.open(session_id, (name) =>
-      this.outbox.stream(name, this.outbox.newRef(service), { create: { session_id } }),
-    )
+  share(session_id: string, service: string, protocol?: string): { stream: Stream; isNew: boolean } {
+    const options = { create: { session_id }, ...(protocol !== undefined && { protocol }) }
+    return this.open(session_id, (name) => this.outbox.stream(name, this.outbox.newRef(service), options))
   }
 
   /** The current stream of the session, or the one that `create` makes of the name that it is given. */

@@ -123,10 +123,10 @@ export class ShareSync {
    *
    * @throws SturdyError as `Outbox.stream` and `Stream.remove`
    */
-  share(session_id: string, service: string): { stream: Stream; isNew: boolean } {
+  share(session_id: string, service: string, protocol?: string): { stream: Stream; isNew: boolean } {
     const current = this.shares.current(session_id)
     if (current && final.has(current.status().block?.reason ?? "")) this.remove(session_id)
-    const shared = this.shares.share(session_id, service)
+    const shared = this.shares.share(session_id, service, protocol)
     if (shared.isNew && this.#options.rules !== undefined)
       noteRules(this.#options.outbox, shared.stream, this.#options.rules)
     return shared

@@ -22,6 +22,15 @@ export interface Adopted {
   url: string
 }
 
+/** Where a stream comes from: stored when it is created. */
+export interface Origin {
+  /** Create input: this outbox creates the share. */
+  session_id?: string | undefined
+  adopted?: Adopted | undefined
+  /** To begin with, as long as the service has not been heard. */
+  protocol?: string | undefined
+}
+
 export interface StreamRow {
   stream_id: number
   name: string
@@ -152,12 +161,12 @@ export class Streams {
    *
    * @throws SturdyError `stream_conflict` if the name belongs to another share, or the ref differs from the stored one.
    */
-  open(name: string, ref: SturdyRef, session_id: string | undefined, adopted?: Adopted): StreamRow {
+  open(name: string, ref: SturdyRef, { session_id, adopted, protocol }: Origin = {}): StreamRow {
     const known = this.find(name)
     if (known) return sameShare(known, ref)
     // A rollback would give its number to another stream, and who holds this one would write into that share.
     this.connection.assertAlone("open stream")
-    return this.connection.write("open stream", () => this.#create(name, ref, session_id, adopted))
+    return this.connection.write("open stream", () => this.#create(name, ref, { session_id, adopted, protocol }))
   }
 
   find(name: string): StreamRow | undefined {
@@ -223,7 +232,7 @@ export class Streams {
     this.connection.write("record removal", record)
   }
 
-  #create(name: string, ref: SturdyRef, session_id: string | undefined, adopted: Adopted | undefined): StreamRow {
+  #create(name: string, ref: SturdyRef, { session_id, adopted, protocol }: Origin): StreamRow {
     const raced = this.#byName.get(name)
     if (raced) return sameShare(raced, ref)
     const { db, seams } = this.connection
@@ -245,7 +254,7 @@ export class Streams {
       ref.secret,
       randomId(seams.random, 128),
       session_id ?? null,
-      adopted?.protocol ?? this.protocolOf(ref.service) ?? null,
+      adopted?.protocol ?? this.protocolOf(ref.service) ?? protocol ?? null,
       adopted?.remote.id ?? null,
       adopted?.remote.secret ?? null,
       adopted?.url ?? null,

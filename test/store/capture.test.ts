@@ -30,7 +30,7 @@ describe("a captureId", () => {
   test("is a stream's own: another stream records the same event", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    const other = store.streams.open("other", { ...store.stream(), share_id: "share_of_the_test_1" }, undefined)
+    const other = store.streams.open("other", { ...store.stream(), share_id: "share_of_the_test_1" })
     store.record({ capture_id: "event_1" })
     store.recorder.record(other.stream_id, [store.newOp({ capture_id: "event_1" })])
     expect(store.count("sturdy_op")).toBe(2)

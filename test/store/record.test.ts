@@ -28,7 +28,7 @@ describe("record", () => {
   test("keeps streams apart, each with its own order", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    const other = store.streams.open("other", { ...ref2 }, undefined)
+    const other = store.streams.open("other", { ...ref2 })
     store.record({})
     store.recorder.record(other.stream_id, [store.newOp()])
     store.record({})
@@ -197,14 +197,14 @@ describe("streams", () => {
   test("a name opened again is the same stream, with the same writer", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    const again = store.streams.open("notes", store.stream(), undefined)
+    const again = store.streams.open("notes", store.stream())
     expect([again.stream_id, again.writer_id]).toEqual([store.stream_id, store.stream().writer_id])
   })
 
   test("a name is never given to another share", async () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
-    const error = errorOf(() => store.streams.open("notes", ref2, undefined))
+    const error = errorOf(() => store.streams.open("notes", ref2))
     expect([error.code, error.message]).toEqual(["stream_conflict", "stream notes exists with another share_id"])
   })
 
@@ -212,7 +212,7 @@ describe("streams", () => {
     await using dir = tempDir()
     using store = openStore(dir.file())
     const secret = "another_secret_0123456789abcdef"
-    const error = errorOf(() => store.streams.open("notes", { ...store.stream(), secret }, undefined))
+    const error = errorOf(() => store.streams.open("notes", { ...store.stream(), secret }))
     expect(JSON.stringify([error.message, error.hint, error.stack])).not.toContain("secret_")
   })
 })

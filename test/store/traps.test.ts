@@ -94,7 +94,7 @@ describe("trap 13: identity", () => {
     const writers = new Set<string>()
     for (const name of ["a.db", "b.db"]) {
       using store = openStore(dir.file(name))
-      store.streams.open("other", { ...ref, share_id: "share_of_the_test_1" }, undefined)
+      store.streams.open("other", { ...ref, share_id: "share_of_the_test_1" })
       for (const stream of store.streams.all()) writers.add(stream.writer_id)
     }
     expect([writers.size, [...writers].every((id) => /^[\w-]{22}$/.test(id))]).toEqual([4, true])

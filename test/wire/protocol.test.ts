@@ -102,6 +102,15 @@ describe("a service that has not answered yet", () => {
     expect([it.asked, stream.status().protocol, it.box.effects]).toEqual([[], "rpc", ["1"]])
   })
 
+  test("is spoken to in the protocol that its stream is to begin with, and no other is asked first", async () => {
+    await using it = await openBoth()
+    const outbox = it.open()
+    const stream = outbox.stream("s", it.box.freshRef(), { protocol: "other" })
+    record(stream, "1")
+    expect(await flushed(it.box, outbox)).toBe("settled")
+    expect([it.box.sent.length, it.asked.length]).toEqual([0, 1])
+  })
+
   test("refuses with a code: it is spoken, whatever the refusal", async () => {
     await using it = await openBoth()
     const outbox = it.open()

@@ -46,7 +46,7 @@ export function openStoreParts(
   const recorder = new Recorder(connection, outbox_bytes_max, () => settler.retention.makeRoom())
   const freezer = new Freezer(connection, streams, lease, nextId)
   const knowledge = new Knowledge(connection)
-  const { stream_id } = streams.open("notes", ref, undefined)
+  const { stream_id } = streams.open("notes", ref)
   let closed = false
 
   const term = () => {

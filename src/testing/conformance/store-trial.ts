@@ -46,7 +46,7 @@ export class StoreTrial {
 
   /** Another stream of the same outbox. */
   other(name = "other"): number {
-    return this.store.streams.open(name, refTo(name), undefined).stream_id
+    return this.store.streams.open(name, refTo(name)).stream_id
   }
 
   /** The lease as another process has it. */
