@@ -2,7 +2,7 @@
  * What a person is told: one line in opencode's log and one toast per change of state, whoever caused it, and nothing
  * for what passes by itself within an attempt. opencode takes both from a headless run too, and shows what it can.
  */
-import { type Outbox, type OutboxEvents, SturdyError } from "../index.ts"
+import { type BlockReason, type Outbox, type OutboxEvents, SturdyError } from "../index.ts"
 import type { OpencodeClient } from "./client.ts"
 import { sessionOf } from "./session-shares.ts"
 
@@ -22,6 +22,8 @@ export class Notices {
   /** What is told once per process: it may come with every event. */
   readonly #told = new Set<string>()
 
+  #quiet = false
+
   constructor(readonly tell: (notice: Notice) => void) {}
 
   follow(outbox: Outbox): void {
@@ -34,15 +36,14 @@ export class Notices {
     outbox.on("blocked", ({ stream, reason, message, hint }) =>
       this.tell({
         level: "warn",
-        message: `${stream === undefined ? "sharing" : `the share of ${sessionOf(stream)}`} stands: ${reason}, ${message}. ${hint}`,
+        message: `${nameOf(stream)} stands: ${reason}, ${message}. ${hints[reason] ?? hint}`,
       }),
     )
-    outbox.on("unblocked", ({ stream, reason }) =>
-      this.tell({
-        level: "info",
-        message: `${stream === undefined ? "sharing" : `the share of ${sessionOf(stream)}`} goes on: ${reason} is over`,
-      }),
-    )
+    outbox.on("unblocked", ({ stream, reason }) => {
+      // Only a removal ends it.
+      if (this.#quiet || reason === "share_removed") return
+      this.tell({ level: "info", message: `${nameOf(stream)} goes on: ${reason} is over` })
+    })
     outbox.on("rejected", ({ stream, code, message }) =>
       this.once(`rejected ${stream} ${code}`, {
         level: "warn",
@@ -53,6 +54,16 @@ export class Notices {
       this.tell({ level: "warn", message: `${message}; kept as ${file}` }),
     )
     outbox.on("fault", ({ message }) => this.once(`fault ${message}`, { level: "error", message }))
+  }
+
+  /** What is done in here is no news: it only tries. */
+  quietly(work: () => void): void {
+    this.#quiet = true
+    try {
+      work()
+    } finally {
+      this.#quiet = false
+    }
   }
 
   /** Something of ours failed: told once per kind. */
@@ -84,6 +95,21 @@ export class Notices {
     if (!this.#away.delete(stream) || this.#away.size > 0) return
     this.tell({ level: "info", message: "the share service answers again; everything is sent" })
   }
+}
+
+/** What a user of opencode can do, where the library's own hints speak to a program. */
+const hints: Partial<Record<BlockReason, string>> = {
+  share_removed: "Somebody else removed it: unshare the session and share it again, which is a new share",
+  revoked: "Unshare the session and share it again, which is a new share",
+  expired: "Unshare the session and share it again, which is a new share",
+  scope_denied: "Check OPENCODE_SHARE_RPC_KEY and the service's own key, and start opencode again",
+  unsupported: "Check the option `service` and the network (a login page?); it goes on by itself",
+  other_server: "Another service answers at this address, and gets nothing: unshare and share again if that is meant",
+  database_moved: "Start opencode again",
+}
+
+function nameOf(stream: string | undefined): string {
+  return stream === undefined ? "sharing" : `the share of ${sessionOf(stream)}`
 }
 
 const variants = { info: "info", warn: "warning", error: "error" } as const

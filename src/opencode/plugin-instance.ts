@@ -2,7 +2,8 @@
 import { SturdyError } from "../intent/error.ts"
 import { noteAsked, wasAbandoned } from "./asked-share.ts"
 import type { Outbox, Stream } from "../index.ts"
-import { adopt, adoptToRemove, isOurs, serviceOf } from "./adopt.ts"
+import { Adoption } from "./adoption.ts"
+import { adoptToRemove } from "./adopt.ts"
 import { ClientSource, type OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
 import { type GatewayHost, isGatewayUrl, type ShareInfo } from "./gateway.ts"
@@ -15,6 +16,9 @@ import { ShareSync } from "./share-sync.ts"
 
 /** Where opencode's own client shares unless it is told otherwise. */
 const default_service = "https://opncd.ai"
+
+/** Blocks that a key, another service, or another network lifts. */
+const mendable: ReadonlySet<string> = new Set(["scope_denied", "unsupported"])
 
 /** How long opencode's caller waits where only the service can say the URL; and where it can be foreseen, ms. */
 const url_wait_ms = { made_there: 10_000, foreseen: 1_000 }
@@ -63,6 +67,24 @@ export class PluginInstance implements GatewayHost {
     }))
   }
 
+  get #adoption(): Adoption {
+    const { host, parts } = this
+    return new Adoption({
+      sync: this.sync,
+      directory: parts.directory,
+      clock: host.seams.clock,
+      notices: host.notices,
+      log: () => host.log,
+      services: () => [parts.options.service, host.configuredAt(parts.directory)],
+      isCurrent: () => this.isCurrent,
+    })
+  }
+
+  /** The service says of a share that it is gone, or stands with it. */
+  hearBlock(session_id: string, reason: string): void {
+    if (reason === "share_removed") this.#try(() => this.#adoption.removedThere(session_id))
+  }
+
   /** False once another one has taken its place: what it has in hand would be shared by options that are over. */
   get isCurrent(): boolean {
     return this.host.at(this.parts.directory) === this
@@ -97,9 +119,13 @@ export class PluginInstance implements GatewayHost {
   start(): void {
     if (!this.isCurrent) return
     try {
-      this.#adoptAll()
+      this.#adoption.adoptAll()
       this.#removeAbandoned()
-      for (const { session_id } of this.sync.shares.all()) void this.sync.look(session_id)
+      for (const { session_id, stream } of this.sync.shares.all()) {
+        this.#tryAgain(stream)
+        void this.sync.look(session_id)
+      }
+      this.#tellMoved()
     } catch (error) {
       this.failed(error)
       this.host.seams.clock.timer(reopen_ms, () => this.start(), false)
@@ -110,7 +136,7 @@ export class PluginInstance implements GatewayHost {
     this.sync.hear(event)
     const { info } = event.properties
     if (event.type !== "session.updated" || !isRecord(info) || !isRecord(info.share)) return
-    if (!this.sync.shares.current(String(info.id))) this.#adoptAll()
+    if (!this.sync.shares.current(String(info.id))) this.#adoption.adoptAll()
   }
 
   async create(session_id: string): Promise<ShareInfo> {
@@ -156,6 +182,28 @@ export class PluginInstance implements GatewayHost {
       adoptToRemove(outbox, { id, secret }, configured)
   }
 
+  /** Somebody who starts opencode anew may have mended what a share stands for: it is not left to the next probe. */
+  #tryAgain(stream: Stream): void {
+    if (mendable.has(stream.status().block?.reason ?? "")) this.host.notices.quietly(() => void stream.unblock())
+  }
+
+  /** A share stays where it was made. */
+  #tellMoved(): void {
+    const { service } = this.parts.options
+    const { directory } = this.parts
+    const elsewhere = this.sync.shares
+      .all()
+      .filter(({ session_id, stream }) => {
+        return stream.status().service !== service && this.host.log?.directoryOf(session_id) === directory
+      })
+      .map(({ session_id }) => session_id)
+    if (service === undefined || elsewhere.length === 0) return
+    this.host.notices.once(`moved ${service}`, {
+      level: "warn",
+      message: `shared at another service than ${service}, and kept up to date there: ${elsewhere.join(", ")}. To move one, unshare it and share it again`,
+    })
+  }
+
   /** What is good to have done, and no reason to fail. */
   #try(work: () => void): void {
     try {
@@ -185,7 +233,7 @@ export class PluginInstance implements GatewayHost {
   /** The session that has this share by opencode's word. What its database cannot answer stops no removal. */
   #adoptedNow(id: string): string | undefined {
     try {
-      this.#adoptAll()
+      this.#adoption.adoptAll()
       return this.host.log?.shares().find((share) => share.id === id)?.session_id
     } catch (error) {
       this.failed(error)
@@ -224,26 +272,6 @@ export class PluginInstance implements GatewayHost {
         },
       )
     return info
-  }
-
-  /** Takes over the shares of this directory that opencode knows and the outbox does not. */
-  #adoptAll(): void {
-    const { log } = this.host
-    const { shares } = this.sync
-    for (const share of log?.shares() ?? []) {
-      if (log!.directoryOf(share.session_id) !== this.parts.directory || isOurs(shares, share)) continue
-      const service = serviceOf(share.url, [this.parts.options.service, this.host.configuredAt(this.parts.directory)])
-      if (service === undefined) {
-        this.host.notices.once(`foreign ${share.session_id}`, {
-          level: "warn",
-          message: `session ${share.session_id} is shared at a service that Sturdy does not know, and is not kept up to date: unshare it, and share it again`,
-        })
-        continue
-      }
-      // The session may have a share of the outbox's own: then that one is the session's.
-      adopt(shares, share, service)
-      if (isOurs(shares, share)) void this.sync.compare(share.session_id)
-    }
   }
 }
 

@@ -52,6 +52,8 @@ export function serviceEndpoint(service: unknown): string {
 }
 
 function textOf(name: string, value: unknown): string | undefined {
+  if (typeof value === "string" && value.startsWith("~"))
+    throw wrong(`${name} must not begin with ~: only a shell knows it`)
   if (value === undefined || (typeof value === "string" && value !== "")) return value
   throw wrong(`${name} must be a path`)
 }

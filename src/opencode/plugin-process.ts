@@ -159,6 +159,10 @@ export class PluginProcess {
       seams: this.seams,
     })
     this.notices.follow(outbox)
+    outbox.on("blocked", ({ stream, reason }) => {
+      if (stream === undefined) return
+      for (const instance of this.#instances.values()) instance.hearBlock(sessionOf(stream), reason)
+    })
     return outbox
   }
 

@@ -49,14 +49,28 @@ export function shared(op: SharedOp, redact: Redact | undefined, size: Size): Re
   const plain = JSON.parse(JSON.stringify(bounded(op.value))) as Record<string, unknown>
   if (bare.has(op.method)) return plain
   const public_ = op.method === "model.put" ? withPublicModels(plain) : plain
-  const value = redact ? redact({ ...op, value: public_ }) : public_
+  if (!redact) return fitted(public_, size)
+  const value = redact({ ...op, value: structuredClone(public_) })
   if (value === undefined) return
-  if (!isRecord(value) || isThenable(value)) {
+  if (isThenable(value)) {
     // Nobody waits for it: a rejection that is nobody's would end the host's process.
     Promise.resolve(value).catch(() => {})
-    throw new TypeError(`redact returned neither an object nor undefined for ${op.method}`)
+    throw misused("a promise: it must answer at once")
   }
-  return fitted(redact ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : value, size)
+  if (!isRecord(value)) throw misused("neither an object nor undefined")
+  // Names are not content: what came without them could be neither found again nor removed.
+  const names = Object.entries(public_).filter(([name]) => namesOf.has(name))
+  return fitted(
+    { ...(JSON.parse(JSON.stringify(value)) as Record<string, unknown>), ...Object.fromEntries(names) },
+    size,
+  )
+}
+
+const namesOf: ReadonlySet<string> = new Set(["id", "sessionID", "messageID", "provider_id"])
+
+/** Its text is ours, and may be shown; that of what a hook throws may be what must not be seen. */
+function misused(what: string): SturdyError {
+  return new SturdyError("invalid_argument", `redact returned ${what}`, "See docs/opencode.md, Options.")
 }
 
 /** Options and headers of a model hold keys of its provider as the user configured them. */

@@ -3,7 +3,7 @@
  * missed caught up. A host gives it opencode's client and its event log, if it has them.
  */
 import type { Clock } from "../intent/seam.ts"
-import type { Outbox, RecordInput, Stream } from "../index.ts"
+import { type Outbox, type RecordInput, type Stream, SturdyError } from "../index.ts"
 import type { StateOp } from "./catch-up.ts"
 import { canonical } from "./canonical.ts"
 import { childShares, shareChild } from "./child-shares.ts"
@@ -218,9 +218,10 @@ export class ShareSync {
     try {
       return shared(op, this.#options.redact, size)
     } catch (error) {
-      // Neither the value nor the text of the error: both may be what must not be seen.
+      // Neither the value nor the text of what a hook throws: both may be what must not be seen.
       const kind = error instanceof Error ? error.name : typeof error
-      const message = `${op.method} of ${op.session_id} is not shared: ${kind} while it was made ready`
+      const why = error instanceof SturdyError ? error.message : `redact threw ${kind}`
+      const message = `${op.method} of ${op.session_id} is not shared: ${why}`
       this.#options.notices.once(`redact ${op.method} ${kind}`, { level: "error", message })
       return
     }
