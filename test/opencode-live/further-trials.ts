@@ -21,6 +21,7 @@ export const furtherTrials: readonly Trial[] = [
   {
     name: "offline-start",
     what: "service down when opencode starts, shares and works; up later",
+    shares_offline: true,
     started: false,
     async run(lab) {
       await lab.service.down()
@@ -125,6 +126,7 @@ export const furtherTrials: readonly Trial[] = [
   {
     name: "run-down",
     what: "`opencode run --share` with the service down; up when another opencode has started",
+    shares_offline: true,
     started: false,
     async run(lab) {
       await lab.service.down()

@@ -46,7 +46,10 @@ export async function play(ground: Ground, trial: Trial): Promise<Played> {
     caught_up_ms: lab.caught_up_ms,
     complete_ms: settled.complete_ms,
     seconds: Math.round((performance.now() - began) / 100) / 10,
-    wrong: [...failed, ...wrongOf(settled.figures, trial, lab.subject)],
+    wrong: [
+      ...(trial.shares_offline && !lab.subject.foresees ? [] : failed),
+      ...wrongOf(settled.figures, trial, lab.subject),
+    ],
   }
 }
 
@@ -121,7 +124,9 @@ const zero = [
 /** The same, where the service can be told of removals and of the ends of turns. */
 const zero_if_told = ["removals_lost", "messages_ghost", "parts_ghost", "turns_dangling"] as const
 
-function wrongOf(figures: Figures, { share = "open" }: Trial, { tells }: Subject): string[] {
+function wrongOf(figures: Figures, { share = "open", shares_offline }: Trial, { tells, foresees }: Subject): string[] {
+  if (shares_offline && !foresees)
+    return figures.share === "open" ? ["a share was made that was told to have failed"] : []
   const all = { ...figures, states_lost: figures.events_lost - figures.removals_lost }
   const names = [...zero, ...(tells ? zero_if_told : [])]
   const wrong = names.filter((name) => all[name] !== 0).map((name) => `${name} is ${all[name]}`)

@@ -15,6 +15,8 @@ export interface Subject {
   durable: boolean
   /** Its service can be told of removals and of the ends of turns: opencode's own REST knows neither. */
   tells: boolean
+  /** The URL of a share can be told without its service. */
+  foresees: boolean
   env: Record<string, string>
   plugins(service_url: string, options: Record<string, unknown>): PluginSpec[]
 }
@@ -24,6 +26,7 @@ export const builtIn: Subject = {
   service: "legacy",
   durable: false,
   tells: true,
+  foresees: false,
   env: {},
   plugins: () => [],
 }
@@ -36,6 +39,7 @@ export function plugin(transport: Transport): Subject {
     service: transport === "rest" ? "legacy" : "sturdy",
     durable: true,
     tells: transport !== "rest",
+    foresees: transport !== "rest",
     env: { OPENCODE_SHARE_TRANSPORT: transport },
     plugins: (service_url, options) => [[checkout, { service: service_url, ...options }]],
   }

@@ -14,6 +14,8 @@ export interface Trial {
   what: string
   /** What must be of the share at the end. @default "open" */
   share?: "open" | "gone"
+  /** It shares while the service is away: where only the service can say the URL, that fails, and nothing is made later. */
+  shares_offline?: true
   /** How long after the last step it may take. @default 75 000, longer than the longest pause between two attempts */
   deadline_ms?: number
   /** Further options of the plugin. */

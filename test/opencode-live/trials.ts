@@ -107,6 +107,7 @@ export const trials: readonly Trial[] = [
   {
     name: "create-down",
     what: "service down when session.share is called; up again, then normal turns",
+    shares_offline: true,
     async run(lab) {
       const id = await lab.client.newSession()
       lab.sessions.add(id)
