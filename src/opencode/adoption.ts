@@ -4,7 +4,7 @@
  * goes.
  */
 import type { Clock } from "../intent/seam.ts"
-import { adopt, isOurs, serviceOf } from "./adopt.ts"
+import { adopt, isOurs, serviceOf } from "./foreign-share.ts"
 import type { EventLog, KnownShare } from "./event-log.ts"
 import type { Notices } from "./notice.ts"
 import { shareId } from "./share-info.ts"

@@ -26,16 +26,24 @@ export type Redact = (op: SharedOp) => Record<string, unknown> | undefined
 /**
  * The hook of a module, by its path: absolute, or relative to the folder. Its default export; its text is its fingerprint.
  *
- * @throws SturdyError `invalid_argument`, and what the module throws.
+ * @throws SturdyError `invalid_argument`, also for what the module throws.
  */
 export async function loadRedact(path: string, folder: string): Promise<{ redact: Redact; rules: Rules }> {
   const file = resolve(folder, path)
-  const module: unknown = await import(file)
+  const module: unknown = await import(file).catch((cause: unknown) => {
+    const why = cause instanceof Error || isRecord(cause) ? String(cause.message) : String(cause)
+    throw new SturdyError(
+      "invalid_argument",
+      `the module of the option redact, ${file}, cannot be loaded: ${why}`,
+      "Run it by itself to see where: bun <file>.",
+      { cause },
+    )
+  })
   const redact = (module as { default?: unknown }).default
   if (typeof redact === "function") return { redact: redact as Redact, rules: rulesOf(await Bun.file(file).text()) }
   throw new SturdyError(
     "invalid_argument",
-    `the module of the option redact has no function as its default export: ${path}`,
+    `the module of the option redact, ${file}, has no function as its default export`,
     "For example export default ({ value }) => value.",
   )
 }

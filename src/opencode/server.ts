@@ -2,6 +2,7 @@
  * The plugin of opencode 1.18: `"plugin": ["sturdy"]` in opencode.json. opencode finds it by `exports["./server"]`, and
  * takes this form of module, with a default export and no other. The guide: docs/opencode.md.
  */
+import { SturdyError } from "../intent/error.ts"
 import { systemSeams } from "../intent/system.ts"
 import type { OpencodeClient } from "./client.ts"
 import { type BusEvent, isRecord } from "./event.ts"
@@ -97,7 +98,8 @@ function sharing({ directory }: PluginInput, instance: PluginInstance): Hooks {
 function shareNothing(config: Record<string, unknown>, client: OpencodeClient, error: unknown): void {
   config.share = "disabled"
   config.enterprise = { ...(isRecord(config.enterprise) && config.enterprise), url: nowhere }
-  const message = `nothing is shared: ${error instanceof Error ? error.message : String(error)}`
+  const hint = error instanceof SturdyError ? `. ${error.hint}` : ""
+  const message = `nothing is shared: ${error instanceof Error ? error.message : String(error)}${hint}`
   systemSeams.clock.soon(() => tellOpencode(client, { level: "error", message }))
 }
 

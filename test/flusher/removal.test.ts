@@ -220,8 +220,8 @@ test("another service at the same address gets no batch, and blocks the stream",
   ])
 })
 
-test("a removal that another service answers stands, and goes on at the service to which the share belongs", async () => {
-  await using box = await openBox()
+/** A share of the box's service, whose removal another one answers: it stands. */
+async function removalAnsweredByAnother(box: Awaited<ReturnType<typeof openBox>>) {
   const outbox = box.open()
   const stream = box.stream(outbox)
   record(stream, "1")
@@ -229,6 +229,12 @@ test("a removal that another service answers stands, and goes on at the service 
   box.replaceService(box.dir.file("another-service.db"))
   stream.remove()
   expect(await box.run(outbox.flush())).toMatchObject({ blocked: [{ reason: "other_server" }] })
+  return { outbox, stream }
+}
+
+test("a removal that another service answers stands, and goes on at the service to which the share belongs", async () => {
+  await using box = await openBox()
+  const { outbox } = await removalAnsweredByAnother(box)
   box.replaceService(box.dir.file("service.db"))
   await box.turn(120_000, 1_000)
   expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
@@ -237,13 +243,7 @@ test("a removal that another service answers stands, and goes on at the service 
 
 test("a removal that another service answers is done with it once a person accepts that one", async () => {
   await using box = await openBox()
-  const outbox = box.open()
-  const stream = box.stream(outbox)
-  record(stream, "1")
-  await box.run(outbox.flush())
-  box.replaceService(box.dir.file("another-service.db"))
-  stream.remove()
-  expect(await box.run(outbox.flush())).toMatchObject({ blocked: [{ reason: "other_server" }] })
+  const { outbox, stream } = await removalAnsweredByAnother(box)
   stream.unblock({ acceptServer: true })
   expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
 })

@@ -12,13 +12,22 @@ export async function pluginBox(serving: Omit<ServeOptions, "file"> = {}) {
   const { XDG_DATA_HOME } = process.env
   const dir = tempDir()
   process.env.XDG_DATA_HOME = dir.path
-  const service = serveShareService({ ...serving, file: dir.file("service.db") })
+  const serve = (port = 0) => serveShareService({ ...serving, file: dir.file("service.db"), port })
+  let service = serve()
   const options: Record<string, unknown> = { service: service.url }
   const opencode = new StandIn(dir.path, options)
   return {
     dir,
-    service,
     opencode,
+    get service() {
+      return service
+    },
+    /** Stops the service; the function that is returned starts it again, at the same address. */
+    async down() {
+      const { port } = service
+      await service.stop()
+      return () => void (service = serve(port))
+    },
     /** Those of the next `load`. */
     options,
     /** What the share shows; its status if it shows nothing. */

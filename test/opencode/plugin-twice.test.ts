@@ -1,39 +1,29 @@
 /** The plugin listed twice, in two forms or with other options: one outbox, one gateway, and the later one's word counts. */
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { type RunningShareService, serveShareService } from "../../src/service/index.ts"
 import plugin from "../../src/opencode/server.ts"
-import { type TempDir, tempDir } from "../temp-dir.ts"
 import { until } from "../until.ts"
 import { bundleTo } from "./package-forms.ts"
-import { newId, StandIn } from "./stand-in.ts"
+import { pluginBox } from "./plugin-box.ts"
+import { newId, type StandIn } from "./stand-in.ts"
 
 type Plugin = typeof plugin
 type Hooks = Awaited<ReturnType<Plugin["server"]>>
 
-let dir: TempDir
-let service: RunningShareService
+let box: Awaited<ReturnType<typeof pluginBox>>
 let opencode: StandIn
-const { XDG_DATA_HOME } = process.env
 
-beforeEach(() => {
-  dir = tempDir()
-  process.env.XDG_DATA_HOME = dir.path
-  service = serveShareService({ file: dir.file("service.db") })
-  opencode = new StandIn(dir.path)
+beforeEach(async () => {
+  box = await pluginBox()
+  opencode = box.opencode
 })
 
-afterEach(async () => {
-  await opencode.hooks.dispose?.()
-  if (XDG_DATA_HOME === undefined) delete process.env.XDG_DATA_HOME
-  else process.env.XDG_DATA_HOME = XDG_DATA_HOME
-  await service.stop()
-  opencode[Symbol.dispose]()
-  await dir[Symbol.asyncDispose]()
-})
+afterEach(() => box[Symbol.asyncDispose]())
+
+const texts = (id: string) => box.texts(id)
 
 /** As opencode does with a list of plugins: all are set up, then each sees the configuration, and every event. */
 async function loadAll(...listed: [Plugin, object][]): Promise<void> {
-  opencode.config = { enterprise: { url: service.url } }
+  opencode.config = { enterprise: { url: box.service.url } }
   const all: Hooks[] = []
   for (const [{ server }, options] of listed)
     all.push(await server({ client: opencode.client, directory: opencode.directory }, options))
@@ -46,15 +36,8 @@ async function loadAll(...listed: [Plugin, object][]): Promise<void> {
   }
 }
 
-async function texts(id: string): Promise<unknown[]> {
-  const response = await fetch(`${service.url}/api/share/${id}/data`)
-  if (!response.ok) return []
-  const items = (await response.json()) as { type: string; data: { text?: string } }[]
-  return items.flatMap(({ type, data }) => (type === "part" ? [data.text] : []))
-}
-
 test("as a checkout and as one bundled file it shares once, at the service that opencode is configured for", async () => {
-  const file = dir.file("sturdy-opencode.js")
+  const file = box.dir.file("sturdy-opencode.js")
   bundleTo(file)
   const { default: bundled } = (await import(file)) as { default: Plugin }
   await loadAll([plugin, {}], [bundled, {}])
@@ -62,12 +45,12 @@ test("as a checkout and as one bundled file it shares once, at the service that 
   const share = (await opencode.share(id))!
   opencode.say(id, "hello")
   await until(async () => Bun.deepEquals(await texts(share.id), ["hello"]))
-  expect(service.sql.get("SELECT count(*) AS n FROM share")).toEqual({ n: 1 })
+  expect(box.service.sql.get("SELECT count(*) AS n FROM share")).toEqual({ n: 1 })
   expect(opencode.toasts).toEqual([])
 })
 
 test("the redact of the later one holds for both", async () => {
-  const redact = dir.file("redact.ts")
+  const redact = box.dir.file("redact.ts")
   await Bun.write(
     redact,
     `export default ({ method, value }) => method === "part.put" ? { ...value, text: "…" } : value`,
@@ -80,11 +63,11 @@ test("the redact of the later one holds for both", async () => {
   opencode.idle(id)
   opencode.say(id, "s3cr3t")
   await until(async () => (await texts(share.id)).length === 2)
-  expect(JSON.stringify(service.sql.all("SELECT args FROM applied"))).not.toContain("s3cr3t")
+  expect(JSON.stringify(box.service.sql.all("SELECT args FROM applied"))).not.toContain("s3cr3t")
 })
 
 test("the redact of the later one holds for what was missed, too", async () => {
-  const redact = dir.file("redact.ts")
+  const redact = box.dir.file("redact.ts")
   await Bun.write(redact, `export default ({ method, value }) => (method === "part.put" ? undefined : value)`)
   await loadAll([plugin, {}], [plugin, { redact }])
   const id = opencode.session()
@@ -94,9 +77,9 @@ test("the redact of the later one holds for what was missed, too", async () => {
   opencode.deaf = false
   await loadAll([plugin, {}], [plugin, { redact }])
   await until(async () =>
-    JSON.stringify(await (await fetch(`${service.url}/api/share/${share.id}/data`)).json()).includes(message),
+    JSON.stringify(await (await fetch(`${box.service.url}/api/share/${share.id}/data`)).json()).includes(message),
   )
-  expect(JSON.stringify(service.sql.all("SELECT args FROM applied"))).not.toContain("s3cr3t")
+  expect(JSON.stringify(box.service.sql.all("SELECT args FROM applied"))).not.toContain("s3cr3t")
 })
 
 test("a text that is being written is told as it is, though both hear it", async () => {

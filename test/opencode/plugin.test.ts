@@ -1,54 +1,25 @@
 /** The plugin as opencode loads it: its hooks, its gateway, what happened while it was not there. */
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { type RunningShareService, serveShareService } from "../../src/service/index.ts"
 import { outboxFile } from "../../src/opencode/data-place.ts"
 import { openDatabaseForReading } from "../../src/store/database.ts"
-import { type TempDir, tempDir } from "../temp-dir.ts"
+import { tempDir } from "../temp-dir.ts"
 import { until } from "../until.ts"
+import { type Item, pluginBox } from "./plugin-box.ts"
 import { newId, StandIn } from "./stand-in.ts"
 
-let dir: TempDir
-let service: RunningShareService
+let box: Awaited<ReturnType<typeof pluginBox>>
 let opencode: StandIn
-const { XDG_DATA_HOME } = process.env
 
-beforeEach(() => {
-  dir = tempDir()
-  process.env.XDG_DATA_HOME = dir.path
-  service = serveShareService({ file: dir.file("service.db") })
-  opencode = new StandIn(dir.path, { service: service.url })
+beforeEach(async () => {
+  box = await pluginBox()
+  opencode = box.opencode
 })
 
-afterEach(async () => {
-  await opencode.hooks.dispose?.()
-  if (XDG_DATA_HOME === undefined) delete process.env.XDG_DATA_HOME
-  else process.env.XDG_DATA_HOME = XDG_DATA_HOME
-  await service.stop()
-  opencode[Symbol.dispose]()
-  await dir[Symbol.asyncDispose]()
-})
+afterEach(() => box[Symbol.asyncDispose]())
 
-interface Item {
-  type: string
-  data: Record<string, unknown>
-}
-
-/** What the share shows; its status if it shows nothing. */
-async function shown(id: string): Promise<Item[] | number> {
-  const response = await fetch(`${service.url}/api/share/${id}/data`)
-  return response.ok ? ((await response.json()) as Item[]) : response.status
-}
-
-/** Texts that the share shows, in order. */
-async function texts(id: string): Promise<unknown[]> {
-  const items = await shown(id)
-  return Array.isArray(items) ? items.filter(({ type }) => type === "part").map(({ data }) => data.text) : []
-}
-
-const turns = () =>
-  service.sql
-    .all<{ data: string }>("SELECT data FROM item WHERE type = 'turn'")
-    .map(({ data }) => (JSON.parse(data) as { state: string }).state)
+const shown = (id: string) => box.shown(id)
+const texts = (id: string) => box.texts(id)
+const turns = () => box.turns()
 
 test("share gives the URL of the service at once, and everything that is there already is shown", async () => {
   await opencode.load()
@@ -56,7 +27,7 @@ test("share gives the URL of the service at once, and everything that is there a
   opencode.say(id, "hello")
   opencode.answer(id, "hi")
   const share = (await opencode.share(id))!
-  expect(share.url).toBe(`${service.url}/share/${share.id}`)
+  expect(share.url).toBe(`${box.service.url}/share/${share.id}`)
   await until(async () => Bun.deepEquals(await texts(share.id), ["hello", "hi"]))
 })
 
@@ -69,14 +40,13 @@ test("share twice at once is one share", async () => {
 
 test("the service being down, share gives the final URL, and all is there later", async () => {
   await opencode.load()
-  const { port } = service
-  await service.stop()
+  const up = await box.down()
   const id = opencode.session()
   const share = (await opencode.share(id))!
   opencode.say(id, "while it was down")
-  service = serveShareService({ file: dir.file("service.db"), port })
+  up()
   await until(async () => Bun.deepEquals(await texts(share.id), ["while it was down"]))
-  expect(share.url).toBe(`${service.url}/share/${share.id}`)
+  expect(share.url).toBe(`${box.service.url}/share/${share.id}`)
 })
 
 test("unshare removes the share, and sharing again makes another one with everything", async () => {
@@ -181,14 +151,14 @@ test("a turn that nobody works at is interrupted when the session is caught up",
 test("a share that opencode's own client made is taken over, and removed when it is unshared", async () => {
   const id = opencode.session()
   opencode.say(id, "from before")
-  const made = await fetch(`${service.url}/api/share`, {
+  const made = await fetch(`${box.service.url}/api/share`, {
     method: "POST",
     body: JSON.stringify({ sessionID: id }),
     headers: { "content-type": "application/json" },
   })
   const share = (await made.json()) as { id: string; secret: string; url: string }
   opencode.db.query("insert into session_share values (?, ?, ?, ?)").run(id, share.id, share.secret, share.url)
-  await opencode.load({ enterprise: { url: service.url } })
+  await opencode.load({ enterprise: { url: box.service.url } })
   await until(async () => Bun.deepEquals(await texts(share.id), ["from before"]))
   expect(await opencode.unshare(id)).toBe(true)
   await until(async () => (await shown(share.id)) === 410)
@@ -200,7 +170,7 @@ test("options and headers of a model never leave", async () => {
   opencode.say(id, "hello")
   const share = (await opencode.share(id))!
   await until(async () => ((await shown(share.id)) as Item[]).some(({ type }) => type === "model"))
-  const all = JSON.stringify(service.sql.all("SELECT args FROM applied")) + JSON.stringify(await shown(share.id))
+  const all = JSON.stringify(box.service.sql.all("SELECT args FROM applied")) + JSON.stringify(await shown(share.id))
   expect(all).toContain('"large"')
   expect(all).not.toContain("s3cr3t")
 })
@@ -224,7 +194,8 @@ test.each([
   ["a service that is no URL", { service: "nowhere" }],
   ["a redact module that is not there", { redact: "./not-there.ts" }],
 ])("with %s nothing is shared, and it is said", async (_, options) => {
-  using other = new StandIn(tempDir().path, options)
+  await using dir = tempDir()
+  using other = new StandIn(dir.path, options)
   await other.load()
   expect(other.config.share).toBe("disabled")
   await until(() => other.toasts.some((toast) => toast.startsWith("nothing is shared: ")))
