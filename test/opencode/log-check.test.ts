@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import { until } from "../until.ts"
 import { pluginBox } from "./plugin-box.ts"
+import { newId } from "./stand-in.ts"
 
 /** A shared session of one text that is checked, and how often its messages are asked for. */
 async function checkedSession() {
@@ -52,4 +53,21 @@ test.each([
   for (const statement of sql.split("; ")) opencode.db.run(statement)
   opencode.idle(id)
   await until(async () => Bun.deepEquals(await box.texts(share.id), ["one", "two"]))
+})
+
+test("what was recorded in another order than opencode's, as by two processes, is put right when the turn ends", async () => {
+  const { box, opencode, id, share } = await checkedSession()
+  await using _ = box
+  const real = opencode.hooks
+  const held: Parameters<NonNullable<typeof real.event>>[0][] = []
+  opencode.hooks = { ...real, event: async (told) => void held.push(structuredClone(told)) }
+  const [message_id] = opencode.sessions.get(id)!.messages.keys()
+  const part = { id: newId("prt"), messageID: message_id, sessionID: id, type: "text" }
+  opencode.putPart(id, { ...part, text: "older" })
+  opencode.putPart(id, { ...part, text: "newer" })
+  opencode.hooks = real
+  for (const told of held.toReversed()) await real.event?.(told)
+  await until(async () => Bun.deepEquals(await box.texts(share.id), ["one", "older"]))
+  opencode.idle(id)
+  await until(async () => Bun.deepEquals(await box.texts(share.id), ["one", "newer"]))
 })

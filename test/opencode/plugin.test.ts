@@ -60,6 +60,35 @@ test("unshare removes the share, and sharing again makes another one with everyt
   await until(async () => (await shown(first.id)) === 410 && Bun.deepEquals(await texts(second.id), ["one", "two"]))
 })
 
+test("dispose waits for what was recorded right before it to be sent", async () => {
+  let held: Promise<void> | undefined
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  const front = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      if (held) asked.resolve()
+      await held
+      return box.service.fetch(request)
+    },
+  })
+  box.options.service = front.url.origin
+  await opencode.load()
+  const id = opencode.session()
+  const share = (await opencode.share(id))!
+  held = answer.promise
+  opencode.say(id, "the answer")
+  let isOver = false
+  const disposed = opencode.hooks.dispose!().then(() => (isOver = true))
+  await asked.promise
+  expect(isOver).toBe(false)
+  answer.resolve()
+  await disposed
+  expect(await texts(share.id)).toEqual(["the answer"])
+  await front.stop(true)
+})
+
 test("a session that is deleted takes its share with it", async () => {
   await opencode.load()
   const id = opencode.session()
