@@ -61,15 +61,15 @@ test("unshare removes the share, and sharing again makes another one with everyt
 })
 
 test("dispose waits for what was recorded right before it to be sent", async () => {
-  let held: Promise<void> | undefined
+  let isHeld = false
   const asked = Promise.withResolvers<void>()
   const answer = Promise.withResolvers<void>()
   const front = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     fetch: async (request) => {
-      if (held) asked.resolve()
-      await held
+      if (isHeld) asked.resolve()
+      if (isHeld) await answer.promise
       return box.service.fetch(request)
     },
   })
@@ -77,7 +77,7 @@ test("dispose waits for what was recorded right before it to be sent", async () 
   await opencode.load()
   const id = opencode.session()
   const share = (await opencode.share(id))!
-  held = answer.promise
+  isHeld = true
   opencode.say(id, "the answer")
   let isOver = false
   const disposed = opencode.hooks.dispose!().then(() => (isOver = true))
