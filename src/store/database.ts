@@ -105,12 +105,21 @@ function inOne(kept: readonly Quarantined[]): Quarantined | undefined {
   return last && { ...last, message: [last, ...earlier].map(({ message }) => message).join("; before that: ") }
 }
 
+/** SQLite's errors as Sturdy's: the file may be put aside by another process at any moment, and is then opened again. */
+function inOurWords<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw storageError(error, `opening ${file}`)
+  }
+}
+
 /** Adds to `kept` what it puts aside. */
 function openFile(file: string, seams: Seams, kept: Quarantined[]): Omit<OpenDatabase, "quarantined"> {
   refuseForeign(file)
   refuseSuspect(file)
   refuseUntouched(file, seams)
-  const damagedWal = keepDamagedWal(file, seams)
+  const damagedWal = inOurWords(file, () => keepDamagedWal(file, seams))
   if (damagedWal) kept.push(damagedWal)
   const db = connect(file)
   try {
