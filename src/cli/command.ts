@@ -1,11 +1,13 @@
-/** What a command is, and the texts that all commands share. */
+/** What a command is, how its arguments are read, and the exit codes that all share. */
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util"
 import { errorTable, SturdyError } from "../intent/error.ts"
+import { nearest } from "./nearest.ts"
 
 /** 0 fine, 1 failed, 2 usage, 3 needs a person. */
 export type ExitCode = 0 | 1 | 2 | 3
 
 export interface Command {
+  /** Two words for one of a group, e.g. `dead retry`. */
   name: string
   /** One line for the list of commands. */
   summary: string
@@ -14,8 +16,8 @@ export interface Command {
   /** What `sturdy NAME --help` prints below the usage. */
   help: string
   options: ParseArgsOptionsConfig
-  /** How many arguments that are no options. */
-  positionals: number
+  /** How many arguments that are no options: all of so many, or at least and at most. */
+  positionals: number | [min: number, max: number]
   run(input: Input): Promise<ExitCode>
 }
 
@@ -40,11 +42,29 @@ export const commonOptions = {
 
 /** @throws UsageError */
 export function parseInput(command: Command, args: string[]): Input {
-  const parsed = tryParse(command, args)
-  if (parsed.positionals.length === command.positionals || parsed.values.help)
-    return { options: parsed.values as Input["options"], positionals: parsed.positionals }
-  const extra = parsed.positionals[command.positionals]
+  refuseUnknownOption(command, args)
+  const { values, positionals } = tryParse(command, args)
+  const input = { options: values as Input["options"], positionals }
+  const [min, max] =
+    typeof command.positionals === "number" ? [command.positionals, command.positionals] : command.positionals
+  if (values.help || (positionals.length >= min && positionals.length <= max)) return input
+  const extra = positionals[max]
   throw new UsageError(extra === undefined ? "an argument is missing" : `unexpected argument ${extra}`, command)
+}
+
+/** Before the parser does, which would not say which one was meant. */
+function refuseUnknownOption(command: Command, args: string[]): void {
+  const known = Object.keys({ ...commonOptions, ...command.options })
+  const end = args.indexOf("--")
+  for (const arg of end < 0 ? args : args.slice(0, end)) {
+    const name = /^--([^=]+)/.exec(arg)?.[1]
+    if (name === undefined || known.includes(name)) continue
+    const [meant] = nearest(name, known)
+    throw new UsageError(
+      `there is no option --${name}${meant === undefined ? "" : `; did you mean --${meant}?`}`,
+      command,
+    )
+  }
 }
 
 function tryParse(command: Command, args: string[]) {
@@ -74,34 +94,22 @@ export function numberOption(
   throw new UsageError(`--${name} must be a number from ${bounds.min} to ${bounds.max}, got ${text}`, command)
 }
 
-/** The outbox that a reading command looks at. @throws UsageError */
-export function dbOption(command: Command, input: Input): string {
-  const path = textOption(input, "db") ?? process.env.STURDY_DB
-  if (path) return path
-  throw new UsageError("which outbox? Name its file with --db FILE, or set STURDY_DB", command)
+/** One of a closed set of words. @throws UsageError */
+export function wordOption<Word extends string>(
+  command: Command,
+  input: Input,
+  name: string,
+  words: readonly Word[],
+): Word | undefined {
+  const text = textOption(input, name)
+  if (text === undefined) return
+  const word = words.find((known) => known === text)
+  if (word !== undefined) return word
+  throw new UsageError(`--${name} must be one of ${words.join(", ")}, got ${text}`, command)
 }
 
 export function usageOf(command: Command): string {
   return `usage: sturdy ${command.name}${command.usage ? ` ${command.usage}` : ""}`
-}
-
-/** One JSON object per line on standard output. */
-export function printJson(value: object): void {
-  print(JSON.stringify(value))
-}
-
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-
-/** A line for people: names come from hosts and servers, and must not move the cursor or colour the terminal. */
-export function printLine(text: string): void {
-  print(text.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`))
-}
-
-/** For people: progress and errors, so that standard output stays what was asked for. */
-export function note(text: string): void {
-  process.stderr.write(`${text}\n`)
 }
 
 export function exitOf(error: unknown): ExitCode {

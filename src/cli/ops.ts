@@ -1,64 +1,81 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
-import type { Database } from "bun:sqlite"
-import { opStates, readOps } from "../inspect/ops.ts"
-import { readStatus } from "../inspect/status.ts"
-import { SturdyError } from "../intent/error.ts"
-import { readingOutbox } from "../store/database.ts"
-import { type Command, dbOption, note, numberOption, printJson, printLine, textOption, UsageError } from "./command.ts"
+import { opStates, type OpSummary, readOps } from "../inspect/ops.ts"
+import { type Command, textOption, wordOption } from "./command.ts"
+import { checkStream } from "./known-stream.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
+import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./page.ts"
+import { sinceHelp, sinceOption } from "./since.ts"
+import { type Column, tableLines } from "./table.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
+import { bytesText, durationText } from "./words.ts"
 
 export const ops: Command = {
   name: "ops",
-  summary: "list ops: place, state, method, key, size",
-  usage: "[--db FILE] [--stream NAME] [--state STATE] [--limit N] [--after PLACE] [--json]",
+  summary: "ops: place, state, method, key, size, age",
+  usage: `${dbUsage} [--stream NAME] [--state STATE] [--method M] [--key K] [--since T] ${pageUsage} [--json]`,
   help: `
-Lists the ops that the outbox holds: pending ones and settled ones that are still kept. Payloads are not shown. Only
-reads.
+Lists the ops that the outbox holds, oldest first: pending ones, and settled ones that are still kept. Payloads are not
+shown: \`sturdy show ID\` does. Only reads.
 
-  --db FILE       the outbox (default: STURDY_DB)
-  --stream NAME   of this stream only
-  --state STATE   ${opStates.join(", ")}
-  --limit N       at most N ops (default 100)
-  --after PLACE   the next page: the place that the page before ended with
-  --json          one op per line`,
+${dbHelp}
+  --stream NAME  of this stream only; * stands for any text, here and in the next two
+  --method M     of this method
+  --key K        of this key, e.g. 'part/*'
+  --state STATE  ${opStates.join(", ")}
+  --since T      recorded since then: ${sinceHelp}
+${pageHelp}
+  --json         one op per line`,
   options: {
-    db: { type: "string" },
+    ...dbOption,
     stream: { type: "string" },
+    method: { type: "string" },
+    key: { type: "string" },
     state: { type: "string" },
-    limit: { type: "string" },
-    after: { type: "string" },
+    since: { type: "string" },
+    ...pageOptions,
   },
   positionals: 0,
   async run(input) {
-    const wanted = textOption(input, "state")
-    const state = opStates.find((state) => state === wanted)
-    if (wanted !== undefined && !state)
-      throw new UsageError(`--state must be one of ${opStates.join(", ")}, got ${wanted}`, ops)
-    const stream = textOption(input, "stream")
-    const after = numberOption(ops, input, "after", { min: 0, max: Number.MAX_SAFE_INTEGER })
-    const limit = numberOption(ops, input, "limit", { min: 1, max: 100_000 }) ?? 100
-    const page = readingOutbox(dbOption(ops, input), (db) => {
-      if (stream !== undefined) assertStream(db, stream)
-      return readOps(db, {
-        limit,
-        ...(state !== undefined && { state }),
-        ...(stream !== undefined && { stream }),
-        ...(after !== undefined && { after }),
-      })
+    const now = Date.now()
+    const filter = {
+      stream: textOption(input, "stream"),
+      method: textOption(input, "method"),
+      key: textOption(input, "key"),
+      state: wordOption(ops, input, "state", opStates),
+      since: sinceOption(ops, input, now),
+      ...pageOf(ops, input),
+    }
+    const page = readOutbox(input, (db) => {
+      checkStream(db, filter.stream)
+      return readOps(db, filter)
     })
-    for (const op of page.ops)
-      if (input.options.json) printJson({ version: 1, ...op })
-      else
-        printLine([op.op_id, op.stream, `#${op.seq}`, op.state, op.method, op.key ?? "-", `${op.bytes} B`].join("  "))
-    if (page.next !== null) note(`more: --after ${page.next}`)
+    if (input.options.json) for (const op of page.ops) printJson({ version: 1, ...op })
+    else if (page.ops.length > 0) for (const line of opTable(page.ops, now)) print(line)
+    else note("no such ops")
+    noteNext(page.next)
     return 0
   },
 }
 
-function assertStream(db: Database, stream: string): void {
-  if (readStatus(db).streams.some((known) => known.stream === stream)) return
-  throw new SturdyError(
-    "stream_unknown",
-    `there is no stream ${stream} in this outbox`,
-    "`sturdy status` lists its streams.",
-  )
+const columnsAt = (now: number): Column<OpSummary>[] => [
+  { title: "OP", text: (op) => op.op_id },
+  { title: "STREAM", text: (op) => printable(op.stream), shrink: 8, middle: true, drop: 4 },
+  // A unit is written as one: the ops after its first hang on it.
+  { title: "PLACE", text: (op) => `${op.continues ? "┆" : ""}#${op.seq}`, align: "right", drop: 3 },
+  { title: "STATE", text: (op) => op.state, tone: (op, cell) => opTone(op.state, cell) },
+  { title: "METHOD", text: (op) => printable(op.method), shrink: 8 },
+  { title: "KEY", text: (op) => printable(op.key ?? "-"), shrink: 6, middle: true, drop: 2 },
+  { title: "SIZE", text: (op) => bytesText(op.bytes), align: "right", drop: 5 },
+  { title: "AGE", text: (op) => durationText(Math.max(0, now - op.time_created)), align: "right", drop: 6 },
+]
+
+export function opTable(ops: readonly OpSummary[], now: number): string[] {
+  const [title, ...rows] = tableLines(ops, columnsAt(now), terminalWidth())
+  return [toned("quiet", title!), ...rows]
+}
+
+export function opTone(state: string, cell: string): string {
+  if (state === "failed") return toned("bad", cell)
+  if (state === "in_flight") return toned("warning", cell)
+  return state === "pending" ? cell : toned("quiet", cell)
 }

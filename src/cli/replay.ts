@@ -4,7 +4,8 @@ import { join, resolve } from "node:path"
 import { feedRecording } from "../opencode/replay.ts"
 import { openOutbox, type Outbox } from "../outbox.ts"
 import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
-import { type Command, type ExitCode, note, print, printJson, textOption, UsageError } from "./command.ts"
+import { type Command, type ExitCode, textOption, UsageError } from "./command.ts"
+import { note, print, printJson } from "./terminal.ts"
 import { ProgressLine } from "./progress.ts"
 
 export const replay: Command = {

@@ -1,7 +1,8 @@
 /** `sturdy serve`: the share service on this machine, in one SQLite file. */
 import { isIP } from "node:net"
 import { serveShareService, type RunningShareService, type ServiceEvent } from "../service/index.ts"
-import { type Command, note, numberOption, print, printJson, textOption } from "./command.ts"
+import { type Command, numberOption, textOption } from "./command.ts"
+import { note, print, printJson } from "./terminal.ts"
 
 export const serve: Command = {
   name: "serve",

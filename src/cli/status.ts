@@ -1,54 +1,110 @@
-/** `sturdy status`: does anything stand, and why? */
-import { readStatus, type StreamSummary } from "../inspect/status.ts"
-import { readingOutbox } from "../store/database.ts"
-import { type Command, dbOption, print, printJson, printLine } from "./command.ts"
+/** `sturdy status`: does anything stand, and why? One screen, whatever is pending. */
+import { type LeaseSummary, readLease } from "../inspect/lease.ts"
+import { type OutboxFileSummary, outboxFileSummary, readSchema, type SchemaSummary } from "../inspect/outbox-file.ts"
+import { needsPerson, readStatus, type Status, type StreamSummary } from "../inspect/status.ts"
+import { version as schema_version } from "../store/migrate.ts"
+import packageJson from "../../package.json" with { type: "json" }
+import type { Command } from "./command.ts"
+import { leaseText } from "./lease-text.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, type OutboxPlace, placeText, readOutbox } from "./outbox-place.ts"
+import { standingLines } from "./standing.ts"
+import { streamTable } from "./stream-table.ts"
+import { wrapped } from "./table.ts"
+import { print, printJson, terminalWidth, toned } from "./terminal.ts"
+import { bytesText, count } from "./words.ts"
 
 export const status: Command = {
   name: "status",
-  summary: "what is pending, what stands, and why",
-  usage: "[--db FILE] [--json]",
+  summary: "what is pending, what stands, why, and what to do about it",
+  usage: `${dbUsage} [--json]`,
   help: `
-Shows every stream of an outbox: pending ops, dead letters, the next attempt, and what blocks it. Only reads: the
-outbox is not changed, and a host that has it open is not disturbed. Exit code 3 if a person is needed.
+Shows how an outbox stands, on one screen: streams with something pending or wrong, the next attempt, what blocks a
+stream and the command that lifts it, dead letters, who flushes, and the file. Only reads: the outbox is not changed, and
+a host that has it open is not disturbed. Exit code 3 if a person is needed.
 
-  --db FILE  the outbox (default: STURDY_DB)
-  --json     {"version","pending","dead","streams":[…]}`,
-  options: { db: { type: "string" } },
+${dbHelp}
+  --json     {"version","pending","dead","streams":[…],"needs_person","file":{…},"lease":{…},"schema":{…},"sturdy"}`,
+  options: dbOption,
   positionals: 0,
   async run(input) {
-    const found = readingOutbox(dbOption(status, input), readStatus)
-    if (input.options.json) printJson(found)
-    else {
-      print(`${found.pending} pending, ${found.dead} dead, ${count(found.streams.length, "stream")}`)
-      for (const stream of found.streams) for (const line of linesOf(stream)) printLine(line)
-    }
-    return found.dead > 0 || found.streams.some((stream) => stream.block !== null) ? 3 : 0
+    const now = Date.now()
+    const { place, ...view } = readOutbox(input, (db, place) => ({
+      place,
+      found: readStatus(db),
+      lease: readLease(db, now),
+      schema: readSchema(db),
+      file: outboxFileSummary(place.file),
+    }))
+    const needs_person = view.found.streams.some(needsPerson)
+    const { found, file, lease, schema } = view
+    if (input.options.json) printJson({ ...found, needs_person, file, lease, schema, sturdy: packageJson.version })
+    else for (const line of screen({ place, now, ...view })) print(line)
+    return needs_person ? 3 : 0
   },
 }
 
-function linesOf(stream: StreamSummary): string[] {
-  const facts = [`${stream.pending} pending`, `${stream.dead} dead`, `${count(stream.posts, "POST")}`]
-  if (stream.twins) facts.push(`${stream.twins} twin`)
-  if (stream.server_resets) facts.push(count(stream.server_resets, "server reset"))
-  const lines = [`${stream.stream}  ${stream.state}  ${facts.join(", ")}`]
-  if (stream.block !== null) {
-    const since = stream.time_blocked === null ? "" : ` since ${new Date(stream.time_blocked).toISOString()}`
-    lines.push(`  blocked: ${stream.block}${stream.block_message ? ` (${stream.block_message})` : ""}${since}`)
-    lines.push(`  ${stream.block_hint}`)
-    if (stream.next_attempt_at !== null) lines.push(`  looked at again: ${whenOf(stream)}`)
-  } else if (stream.last_error !== null) {
-    lines.push(`  ${count(stream.attempts, "failed attempt")}, last: ${stream.last_error}; next ${whenOf(stream)}`)
-  } else if (stream.next_attempt_at !== null) {
-    lines.push(`  the service, or a gateway before it, asked to wait; next attempt ${whenOf(stream)}`)
+interface View {
+  place: OutboxPlace
+  now: number
+  found: Status
+  lease: LeaseSummary | null
+  schema: SchemaSummary
+  file: OutboxFileSummary
+}
+
+/** Rows of streams on one screen; `sturdy streams` has them all. */
+const rows_max = 12
+
+function screen({ place, now, found, lease, schema, file }: View): string[] {
+  const width = terminalWidth()
+  const lines = [
+    `${toned("quiet", "outbox")}  ${placeText(place)}`,
+    `${toned("quiet", "file")}    ${fileText(file, schema)}`,
+    `${toned("quiet", "lease")}   ${leaseText(lease, now)}`,
+    "",
+  ]
+  const active = found.streams.filter((stream) => needsPerson(stream) || !isQuiet(stream)).toSorted(byUrgency)
+  const shown = active.slice(0, rows_max)
+  if (shown.length > 0) lines.push(...streamTable(shown, now, width))
+  const more = active.length - shown.length
+  if (more > 0) lines.push(toned("quiet", `… and ${count(more, "more stream")}: ${commandLine(place, "streams")}`))
+  for (const stream of shown) {
+    const standing = standingLines(stream, place, now, width)
+    if (standing.length > 0) lines.push("", ...standing)
   }
+  if (file.put_aside.length > 0)
+    lines.push(
+      "",
+      ...wrapped(
+        `${count(file.put_aside.length, "damaged file")} kept beside the outbox: ${commandLine(place, "doctor")}`,
+        width,
+        "",
+      ),
+    )
+  if (lines.at(-1) !== "") lines.push("")
+  lines.push(totalText(found, active.length))
   return lines
 }
 
-function whenOf({ next_attempt_at }: StreamSummary): string {
-  const seconds = next_attempt_at === null ? 0 : Math.ceil((next_attempt_at - Date.now()) / 1000)
-  return seconds > 0 ? `in ${seconds} s` : "as soon as a process flushes"
+const isQuiet = ({ state }: StreamSummary) => state === "idle" || state === "removed"
+
+const urgency = (stream: StreamSummary) => (needsPerson(stream) ? 0 : stream.state === "waiting" ? 1 : 2)
+
+function byUrgency(a: StreamSummary, b: StreamSummary): number {
+  return urgency(a) - urgency(b) || b.pending - a.pending
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`
+function fileText({ bytes, wal_bytes }: OutboxFileSummary, schema: SchemaSummary): string {
+  const wal = wal_bytes > 0 ? ` + ${bytesText(wal_bytes)} -wal` : ""
+  const file = `schema ${schema.version}${schema.version === schema_version ? "" : `, this Sturdy has ${schema_version}`}`
+  return `${bytesText(bytes)}${wal}, ${file}, sturdy ${packageJson.version}`
+}
+
+function totalText(found: Status, active: number): string {
+  const { streams, pending, dead } = found
+  const quiet = streams.length - active
+  const total = `${pending.toLocaleString("en")} pending, ${dead.toLocaleString("en")} dead, ${count(streams.length, "stream")}${quiet > 0 && active > 0 ? ` (${quiet.toLocaleString("en")} quiet)` : ""}`
+  const stands = streams.filter(needsPerson).length
+  if (stands === 0) return toned("strong", total)
+  return toned("bad", `${total}; ${count(stands, "stream needs", "streams need")} a person`)
 }

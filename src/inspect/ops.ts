@@ -1,6 +1,6 @@
-/** Ops as people look at them: pages of what is in the outbox, newest last. Read-only. */
+/** Ops as people look at them: pages of what is in the outbox, oldest first. Read-only. */
 import type { Database } from "bun:sqlite"
-import { and, asc, eq, gt, sql } from "drizzle-orm"
+import { and, asc, eq, gt, gte, lte, sql, type SQL } from "drizzle-orm"
 import { drizzle } from "drizzle-orm/bun-sqlite"
 import { OpTable, StreamTable } from "../store/schema.sql.ts"
 import { idsFromBlob } from "../store/id-blob.ts"
@@ -8,7 +8,7 @@ import { localSeq } from "../store/stream.ts"
 import { ulidText } from "../store/ulid-text.ts"
 
 export const opStates = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"] as const
-type OpState = (typeof opStates)[number]
+export type OpState = (typeof opStates)[number]
 
 export interface OpSummary {
   op_id: string
@@ -21,6 +21,8 @@ export interface OpSummary {
   depends_on: string[]
   bytes: number
   time_created: number
+  /** It belongs to the unit of the op before it. */
+  continues: boolean
 }
 
 export interface OpsPage {
@@ -30,14 +32,21 @@ export interface OpsPage {
 }
 
 export interface OpsFilter {
-  stream?: string
-  state?: OpState
+  /** `*` stands for any text, in these three. */
+  stream?: string | undefined
+  method?: string | undefined
+  key?: string | undefined
+  state?: OpState | undefined
+  /** Recorded at that time or later, ms since the epoch. */
+  since?: number | undefined
   /** Global place after which to begin: `next` of the page before. */
-  after?: number
+  after?: number | undefined
+  /** Global place of the last one. */
+  to?: number | undefined
   limit: number
 }
 
-// The same rule as the view op_state, joined by place instead of by id.
+/** The same rule as the view op_state, joined by place instead of by id. */
 const state = sql<OpState>`case
   when ${OpTable.seq} > ${StreamTable.cursor} and ${StreamTable.time_closed} is not null then 'discarded'
   when ${OpTable.seq} > ${StreamTable.frozen_seq} then 'pending'
@@ -58,23 +67,39 @@ export function readOps(db: Database, filter: OpsFilter): OpsPage {
       depends_on: OpTable.depends_on,
       bytes: sql<number>`length(cast(${OpTable.args} as blob))`,
       time_created: OpTable.time_created,
+      continues: OpTable.continues,
     })
     .from(OpTable)
     .innerJoin(StreamTable, eq(StreamTable.stream_id, sql`${OpTable.seq} >> 32`))
     .where(
       and(
         gt(OpTable.seq, filter.after ?? 0),
-        filter.stream === undefined ? undefined : eq(StreamTable.name, filter.stream),
+        filter.to === undefined ? undefined : lte(OpTable.seq, filter.to),
+        like(StreamTable.name, filter.stream),
+        like(OpTable.method, filter.method),
+        like(OpTable.key, filter.key),
+        filter.since === undefined ? undefined : gte(OpTable.time_created, filter.since),
         filter.state === undefined ? undefined : eq(state, filter.state),
       ),
     )
     .orderBy(asc(OpTable.seq))
     .limit(filter.limit)
     .all()
-  const ops = rows.map(({ place, depends_on, ...row }) => ({
+  const ops = rows.map(({ place, depends_on, continues, ...row }) => ({
     ...row,
     seq: localSeq(place),
     depends_on: depends_on ? idsFromBlob(depends_on) : [],
+    continues: continues !== null,
   }))
   return { ops, next: rows.length === filter.limit ? rows.at(-1)!.place : null }
+}
+
+/** Only `*` is a wildcard: the other signs of GLOB may stand in a name. */
+function like(
+  column: typeof StreamTable.name | typeof OpTable.method | typeof OpTable.key,
+  pattern?: string,
+): SQL | undefined {
+  if (pattern === undefined) return
+  if (!pattern.includes("*")) return sql`${column} = ${pattern}`
+  return sql`${column} glob ${pattern.replace(/[[?]/g, (sign) => `[${sign}]`)}`
 }

@@ -1,6 +1,8 @@
-/** How an outbox stands, for people and programs. Read-only; nothing here counts rows. */
+/** How an outbox stands, for people and programs. Read-only; nothing here counts rows, whatever is pending. */
 import type { Database } from "bun:sqlite"
 import { hintOf } from "../flusher/block.ts"
+import type { StreamRow } from "../store/stream.ts"
+import { localSeq } from "../store/stream.ts"
 
 export interface StreamSummary {
   stream: string
@@ -27,6 +29,23 @@ export interface StreamSummary {
   posts: number
   batches: number
   superseded: number
+  /** Name of the wire protocol in which the service has answered; null as long as it has not. */
+  protocol: string | null
+  url: string | null
+  /** Of the share, as last told. */
+  epoch: number | null
+  /** Places in the stream, from 1: the last op recorded, the last one with everything up to it settled. */
+  recorded: number
+  cursor: number
+  /** Frozen and not settled: sent, or about to be. */
+  in_flight: number
+  /** When the oldest pending op was recorded, ms since the epoch. */
+  time_oldest: number | null
+  /** When the last Ack was settled, of those whose batch is still kept. */
+  time_last_ack: number | null
+  /** Settled ops that are still kept, for a service that loses data. */
+  retained_ops: number
+  retained_bytes: number
 }
 
 export interface Status {
@@ -36,50 +55,52 @@ export interface Status {
   streams: StreamSummary[]
 }
 
-interface Row {
-  name: string
-  service: string
-  share_id: string
-  pending: number
-  dead_count: number
-  attempts: number
-  next_attempt_at: number | null
-  last_error: string | null
-  block: string | null
-  block_message: string | null
-  time_blocked: number | null
-  resync_owed: string | null
-  time_removal: number | null
-  time_closed: number | null
-  twin_count: number
-  reset_count: number
-  post_count: number
-  batch_count: number
-  superseded_count: number
+interface Row extends StreamRow {
+  last_seq: number
+  time_oldest: number | null
+  time_last_ack: number | null
 }
 
 export const status_version = 1
 
 export function readStatus(db: Database): Status {
-  const streams = (db.prepare(streamsSql).all() as Row[]).map(summaryOf)
+  const streams = readStreams(db)
   const sum = (field: "pending" | "dead") => streams.reduce((total, stream) => total + stream[field], 0)
   return { version: status_version, pending: sum("pending"), dead: sum("dead"), streams }
 }
 
-// pending = last seq - cursor - seqs without an op: two index look-ups per stream, whatever is pending.
-const streamsSql = `select *, case when time_closed is not null then 0 else max(cursor, coalesce(
-    (select max(seq) from sturdy_op where seq >= stream_id << 32 and seq < (stream_id + 1) << 32), 0))
-    - cursor - gap_count end as pending
-  from sturdy_stream order by stream_id`
+/** In the order in which they were opened first. */
+export function readStreams(db: Database): StreamSummary[] {
+  return (db.prepare(streamsSql).all() as Row[]).map(summaryOf)
+}
+
+/** The stream stands, or something of it was refused for good: it does not get well by itself, or not soon. */
+export function needsPerson({ block, dead }: Pick<StreamSummary, "block" | "dead">): boolean {
+  return block !== null || dead > 0
+}
+
+// Look-ups by place only: of a stream's last op, its first pending one, and its last settled batch.
+const streamsSql = `select *,
+    max(cursor, coalesce((select max(seq) from sturdy_op op
+      where op.seq >= stream.stream_id << 32 and op.seq < (stream.stream_id + 1) << 32), 0)) as last_seq,
+    (select time_created from sturdy_op op
+      where op.seq > stream.cursor and op.seq < (stream.stream_id + 1) << 32 order by op.seq limit 1) as time_oldest,
+    (select time_settled from sturdy_batch batch
+      where batch.first_seq > stream.stream_id << 32 and batch.first_seq <= stream.cursor
+      order by batch.first_seq desc limit 1) as time_last_ack
+  from sturdy_stream stream order by stream_id`
 
 function summaryOf(row: Row): StreamSummary {
+  const isClosed = row.time_closed !== null
+  // pending = last seq - cursor - seqs without an op.
+  const pending = isClosed ? 0 : row.last_seq - row.cursor - row.gap_count
   return {
     stream: row.name,
     service: row.service,
     share_id: row.share_id,
-    pending: row.pending,
+    pending,
     dead: row.dead_count,
-    state: stateOf(row),
+    state: stateOf(row, pending),
     attempts: row.attempts,
     next_attempt_at: row.next_attempt_at,
     last_error: row.last_error,
@@ -87,21 +108,31 @@ function summaryOf(row: Row): StreamSummary {
     block_message: row.block_message,
     block_hint: row.block === null ? null : hintOf(row.block),
     time_blocked: row.time_blocked,
-    // A file that an older Sturdy made may not have it.
+    // Columns that a file which an older Sturdy made may not have.
     resync_owed: row.resync_owed ?? null,
     twins: row.twin_count,
     server_resets: row.reset_count,
     posts: row.post_count,
     batches: row.batch_count,
     superseded: row.superseded_count,
+    protocol: row.protocol ?? null,
+    url: row.url,
+    epoch: row.epoch,
+    recorded: localSeq(row.last_seq),
+    cursor: localSeq(row.cursor),
+    in_flight: isClosed ? 0 : Math.min(pending, Math.max(0, row.frozen_seq - row.cursor)),
+    time_oldest: isClosed ? null : row.time_oldest,
+    time_last_ack: row.time_last_ack,
+    retained_ops: row.retained_ops,
+    retained_bytes: row.retained_bytes,
   }
 }
 
-function stateOf(row: Row): StreamSummary["state"] {
+function stateOf(row: Row, pending: number): StreamSummary["state"] {
   if (row.time_closed !== null) return "removed"
   if (row.block !== null) return "blocked"
   if (row.time_removal !== null) return "removing"
   // Without a failed attempt: a block was lifted, and the service had asked for silence.
-  if (row.attempts > 0 || (row.next_attempt_at !== null && row.pending > 0)) return "waiting"
-  return row.pending > 0 ? "pending" : "idle"
+  if (row.attempts > 0 || (row.next_attempt_at !== null && pending > 0)) return "waiting"
+  return pending > 0 ? "pending" : "idle"
 }

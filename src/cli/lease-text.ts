@@ -1,0 +1,24 @@
+/** The lease in words: who flushes, or who will. */
+import type { LeaseSummary } from "../inspect/lease.ts"
+import { printable } from "./terminal.ts"
+import { agoText, untilText } from "./words.ts"
+
+export function leaseText(lease: LeaseSummary | null, now: number): string {
+  if (!lease) return "never taken: nothing was flushed yet"
+  const { state, term, time_expires } = lease
+  const holder = holderText(lease)
+  switch (state) {
+    case "free":
+      return `free, term ${term}; last held by ${holder}`
+    case "held":
+      return `held by ${holder}${lease.alive ? ", which is alive" : ""}; term ${term}, renewed or over ${untilText(time_expires, now)}`
+    case "expired":
+      return `over since ${agoText(time_expires, now)}, term ${term}: ${holder} did not give it back; the next that flushes takes it`
+    case "dead":
+      return `of ${holder}, which has died; term ${term}; the next that flushes takes it at once`
+  }
+}
+
+export function holderText({ pid, host }: Pick<LeaseSummary, "pid" | "host">): string {
+  return `pid ${pid} on ${printable(host)}`
+}

@@ -1,0 +1,86 @@
+/** Which outbox a command is about, how it is read, and how a command line names it again. */
+import type { Database } from "bun:sqlite"
+import { homedir } from "node:os"
+import { resolve } from "node:path"
+import { SturdyError } from "../intent/error.ts"
+import { outboxFile } from "../opencode/data-place.ts"
+import { readingOutbox } from "../store/database.ts"
+import { bytesOf } from "../store/place.ts"
+import { type Input, textOption } from "./command.ts"
+import { note, printable } from "./terminal.ts"
+
+export const dbUsage = "[--db FILE]"
+export const dbHelp = "  --db FILE  the outbox (default: STURDY_DB, else that of opencode's plugin)"
+export const dbOption = { db: { type: "string" } } as const
+
+export interface OutboxPlace {
+  file: string
+  /** Who named it. */
+  by: "--db" | "STURDY_DB" | "opencode"
+}
+
+export function outboxPlace(input: Input): OutboxPlace {
+  const named = textOption(input, "db")
+  if (named !== undefined) return { file: named, by: "--db" }
+  if (process.env.STURDY_DB) return { file: process.env.STURDY_DB, by: "STURDY_DB" }
+  return { file: outboxFile(process.env), by: "opencode" }
+}
+
+const by = { "--db": "--db", STURDY_DB: "STURDY_DB", opencode: "where opencode's plugin has it" } as const
+
+/** For people: the file, and who named it. */
+export function placeText({ file, by: who }: OutboxPlace): string {
+  const path = resolve(file)
+  const home = homedir()
+  const shown = home !== "/" && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path
+  return `${printable(shown)} (${by[who]})`
+}
+
+/**
+ * Reads, whoever else has it open: nothing is changed, nobody is waited for. Says on standard error which outbox it is
+ * where the command line does not.
+ */
+export function readOutbox<T>(input: Input, read: (db: Database, place: OutboxPlace) => T): T {
+  const place = outboxPlace(input)
+  try {
+    const found = readingOutbox(place.file, (db) => read(db, place))
+    if (place.by !== "--db" && !input.options.json) note(`outbox: ${placeText(place)}`)
+    return found
+  } catch (error) {
+    throw explained(error, place)
+  }
+}
+
+/** What went wrong with this outbox, with what a person can do about it. */
+export function explained(error: unknown, place: OutboxPlace): unknown {
+  if (!(error instanceof SturdyError)) return error
+  const { code, message, path, indeterminate } = error
+  const again = (message: string, hint: string) =>
+    new SturdyError(code, message, hint, { cause: error, indeterminate, ...(path !== undefined && { path }) })
+  if (code === "database_missing") return again(`there is no outbox at ${placeText(place)}`, lookedAt(place))
+  if (code === "database_corrupt" || code === "database_not_sqlite")
+    return bytesOf(place.file) === 0 && bytesOf(`${place.file}-wal`) === 0
+      ? error
+      : again(message, `${commandLine(place, "doctor")} says what can still be read, and how to put it aside.`)
+  return error
+}
+
+function lookedAt({ by: who }: OutboxPlace): string {
+  if (who === "--db") return "Check the path."
+  if (who === "STURDY_DB") return "Check STURDY_DB, or name another with --db FILE."
+  return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none: name it with --db FILE."
+}
+
+/** As a person can paste it: with the outbox that this command was told. */
+export function commandLine({ file, by: who }: OutboxPlace, ...words: string[]): string {
+  const db = who === "--db" ? ["--db", file] : []
+  return ["sturdy", ...words, ...db].map(quoted).join(" ")
+}
+
+/** For a POSIX shell. */
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word
+  // No terminal takes a control character well: $'…' of bash and zsh names it.
+  if (/\p{Cc}/u.test(word)) return `$'${printable(word.replaceAll("\\", "\\\\").replaceAll("'", "\\'"))}'`
+  return `'${word.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,77 @@
+/** `sturdy show`: one op or one batch, with all that is known of it. */
+import type { Database } from "bun:sqlite"
+import { batchAt, type BatchSummary, readBatch } from "../inspect/batches.ts"
+import { readOp } from "../inspect/op.ts"
+import { type OpSummary, readOps } from "../inspect/ops.ts"
+import { firstSeq, localSeq } from "../store/stream.ts"
+import { type Command } from "./command.ts"
+import { batchLines } from "./batch-text.ts"
+import { findId } from "./op-id.ts"
+import { opLines, type ShownOp } from "./op-text.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
+import { Secrets } from "./payload.ts"
+import { print, printJson } from "./terminal.ts"
+
+export const show: Command = {
+  name: "show",
+  summary: "one op or batch: its state, why, what it hangs on and what hangs on it",
+  usage: `ID [--payload] ${dbUsage} [--json]`,
+  help: `
+Shows an op: where it stands, its call, its batch and unit, what it depends on and what depends on it, why it was refused.
+Or a batch, its ops drawn as a graph of what depends on what. ID is an op_id or batch_id, or the beginning of one. Only
+reads.
+
+${dbHelp}
+  --payload  the arguments and the result in full, instead of their first line; secrets of the outbox are left out
+  --json     one object; with the payload only if asked for`,
+  options: { ...dbOption, payload: { type: "boolean" } },
+  positionals: 1,
+  async run(input) {
+    const full = input.options.payload === true
+    const now = Date.now()
+    const shown = readOutbox(input, (db, place) => {
+      const id = findId(db, input.positionals[0]!)
+      const secrets = new Secrets(db)
+      return { place, ...(id.kind === "op" ? opShown(db, id, secrets) : batchShown(db, id.id, secrets)) }
+    })
+    if (input.options.json) printJson({ version: 1, kind: shown.kind, ...jsonOf(shown, full) })
+    else if (shown.kind === "op") for (const line of opLines(shown.op, { now, full, place: shown.place })) print(line)
+    else for (const line of batchLines(shown.batch, shown.ops, now)) print(line)
+    return 0
+  },
+}
+
+type Shown = { kind: "op"; op: ShownOp } | { kind: "batch"; batch: BatchSummary; ops: OpSummary[] }
+
+function opShown(db: Database, { id, seq }: { id: string; seq: number }, secrets: Secrets): Shown {
+  const op = readOp(db, id, seq)
+  const stream = db
+    .prepare(
+      "select cursor, attempts, next_attempt_at, last_error, block, block_message from sturdy_stream where stream_id = ?",
+    )
+    .get(Math.floor(seq / firstSeq(1))) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
+  const { cursor, ...standing } = stream
+  return {
+    kind: "op",
+    op: secrets.hideIn({
+      ...op,
+      batch: batchAt(db, seq) ?? null,
+      standing: { ...standing, ahead: Math.max(0, localSeq(seq) - localSeq(cursor) - 1) },
+    }),
+  }
+}
+
+function batchShown(db: Database, batch_id: string, secrets: Secrets): Shown {
+  const { batch, first, last } = readBatch(db, batch_id)!
+  const { ops } = readOps(db, { after: first - 1, to: last, limit: batch.ops })
+  return { kind: "batch", batch, ops: ops.map((op) => secrets.hideIn(op)) }
+}
+
+function jsonOf(shown: Shown, full: boolean): object {
+  if (shown.kind === "batch") return { ...shown.batch, members: shown.ops }
+  const { call, result, ...op } = shown.op
+  if (full) return { ...op, call, result }
+  if (!call) return { ...op, call: null }
+  const { args, ...rest } = call
+  return { ...op, call: { ...rest, bytes: Buffer.byteLength(args) } }
+}

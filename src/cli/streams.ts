@@ -1,0 +1,38 @@
+/** `sturdy streams`: every stream of the outbox, a row each. */
+import { readStreams, type StreamSummary } from "../inspect/status.ts"
+import { type Command, wordOption } from "./command.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
+import { streamTable } from "./stream-table.ts"
+import { note, print, printJson, terminalWidth } from "./terminal.ts"
+
+const states = [
+  "idle",
+  "pending",
+  "waiting",
+  "blocked",
+  "removing",
+  "removed",
+] as const satisfies StreamSummary["state"][]
+
+export const streams: Command = {
+  name: "streams",
+  summary: "every stream: state, pending, cursor, last ack, next attempt",
+  usage: `${dbUsage} [--state STATE] [--json]`,
+  help: `
+Lists every stream of the outbox. Only reads.
+
+${dbHelp}
+  --state STATE  ${states.join(", ")}
+  --json         one stream per line`,
+  options: { ...dbOption, state: { type: "string" } },
+  positionals: 0,
+  async run(input) {
+    const state = wordOption(streams, input, "state", states)
+    const all = readOutbox(input, (db) => readStreams(db))
+    const found = all.filter((stream) => state === undefined || stream.state === state)
+    if (input.options.json) for (const stream of found) printJson({ version: 1, ...stream })
+    else if (found.length > 0) for (const line of streamTable(found, Date.now(), terminalWidth())) print(line)
+    else note(all.length === 0 ? "no streams yet" : `no stream is ${state}`)
+    return 0
+  },
+}
