@@ -1,8 +1,11 @@
 /** An outbox that a command does something with: opened like any process opens it, but never made, and paused. */
 import { Database } from "bun:sqlite"
 import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../index.ts"
+import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../inspect/outbox-file.ts"
+import { SturdyError } from "../intent/error.ts"
 import { legacyRest } from "../opencode/legacy-rest.ts"
 import { readingOutbox } from "../store/database.ts"
+import { version as schema_version } from "../store/migrate.ts"
 import type { Input } from "./command.ts"
 import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
 
@@ -42,7 +45,9 @@ export async function actingOutbox<T>(
 
 function open({ file }: OutboxPlace, options: Pick<OutboxOptions, "headers">): Disposable & { outbox: Outbox } {
   const all = { ...options, protocols }
-  if (!isOfHost(file)) return { outbox: openOutbox(file, all), [Symbol.dispose]() {} }
+  const { isHosts, schema } = lookBefore(file)
+  if (!isHosts) return { outbox: openOutbox(file, all), [Symbol.dispose]() {} }
+  refuseOlder(file, schema)
   // Its pragmas are the host's business, and stay as they are.
   const database = new Database(file, { create: false, readwrite: true })
   database.run(`pragma busy_timeout = ${host_busy_ms}`)
@@ -54,15 +59,17 @@ function open({ file }: OutboxPlace, options: Pick<OutboxOptions, "headers">): D
   }
 }
 
-/** Tables of others beside ours. Also says what is wrong with a file that is no outbox, before anything is opened for writing. */
-function isOfHost(file: string): boolean {
-  return readingOutbox(file, (db) => {
-    const row = db
-      .prepare(
-        `select count(*) as others from sqlite_schema
-         where type = 'table' and name not like 'sturdy\\_%' escape '\\' and name not like 'sqlite\\_%' escape '\\'`,
-      )
-      .get() as { others: number }
-    return row.others > 0
-  })
+/** Also says what is wrong with a file that is no outbox, before anything is opened for writing. */
+function lookBefore(file: string): { isHosts: boolean; schema: SchemaSummary } {
+  return readingOutbox(file, (db) => ({ isHosts: hasTablesOfOthers(db), schema: readSchema(db) }))
+}
+
+/** How its migrations are noted is known to the host alone. */
+function refuseOlder(file: string, { version }: SchemaSummary): void {
+  if (version >= schema_version) return
+  throw new SturdyError(
+    "database_unsafe",
+    `${file} is the database of a program whose Sturdy has schema ${version}, and this one has ${schema_version}; nothing was changed`,
+    "Start that program with this Sturdy first, or use the command of its own.",
+  )
 }
