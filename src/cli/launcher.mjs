@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * What `npx sturdy` and `bunx sturdy` start: finds a Bun that is new enough, and becomes it. Plain JavaScript, since Node
- * and a Bun that is too old run it too.
+ * What `npx sturdy` and `bunx sturdy` start: finds a Bun that is new enough, and becomes it. Plain JavaScript, since
+ * Node and a Bun that is too old run it too.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { accessSync, constants as file, readdirSync, realpathSync } from "node:fs"
@@ -113,7 +113,7 @@ function isNewEnough(version) {
   return differs === -1 || parts[differs] > oldest[differs]
 }
 
-/** From Node 22.15 on truly: process id, signals and exit code are the program's own. Before that a child stands for it. */
+/** From Node 22.15 on truly: process id, signals and exit code are the program's. Before that a child stands for it. */
 function become(candidate) {
   const { env } = candidate
   // The script before an older opencode is deaf while it waits: what is signalled to it never arrives.
