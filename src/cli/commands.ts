@@ -8,6 +8,7 @@ const commands: Record<string, () => Promise<Command>> = {
   ops: async () => (await import("./ops.ts")).ops,
   batches: async () => (await import("./batches.ts")).batches,
   show: async () => (await import("./show.ts")).show,
+  watch: async () => (await import("./watch.ts")).watch,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,
