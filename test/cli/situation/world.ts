@@ -3,10 +3,10 @@
  * an outbox at opencode's default place below the directory. Ids and secrets are the same at every run.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { httpTransport } from "../../../src/wire/http.ts"
-import { openOutbox, type Outbox, type OutboxOptions } from "../../../src/index.ts"
+import { openOutbox, type Outbox } from "../../../src/index.ts"
 import { outboxFile } from "../../../src/opencode/data-place.ts"
 import { feedRecording } from "../../../src/opencode/replay.ts"
 import { ManualClock } from "../../../src/testing/manual-clock.ts"
@@ -84,9 +84,9 @@ export async function openWorld(home: string, age_ms: number, seed: number) {
       services.push(host)
       return host
     },
-    open(options: OutboxOptions = {}, file = db): Outbox {
-      mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 })
-      return openOutbox(file, { seams, transport, ...options })
+    open(): Outbox {
+      mkdirSync(dirname(db), { recursive: true, mode: 0o700 })
+      return openOutbox(db, { seams, transport })
     },
     /** Lets time pass until so long before now, and what falls due happen at its time. */
     async ago(ms: number) {
