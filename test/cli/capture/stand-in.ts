@@ -15,7 +15,7 @@ export function makeHome(): string {
 }
 
 export function withStandIns(text: string, { home, services }: Situation): string {
-  const pairs: [string, string][] = [[home, "/home/grace"]]
+  const pairs: [string, string][] = [[home, "/users/anna"]]
   for (const [index, { url }] of services.entries()) {
     const origin = origins[index]!
     pairs.push([url, origin], [new URL(url).host, new URL(origin).host])

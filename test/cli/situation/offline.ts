@@ -3,7 +3,7 @@ import { maintenance } from "./share-host.ts"
 import { hears, hour, minute, openWorld, type Situation } from "./world.ts"
 
 /**
- * A backlog of thousands: the sessions' service has been down for 40 minutes, that of the diary asked for two hours of
+ * A backlog of thousands: the sessions' service has been down for 40 minutes, that of the diary asked for an hour of
  * silence. Some batches are frozen. A host is alive, has the lease and waits for the next attempt.
  */
 export async function offline(home: string): Promise<Situation> {
@@ -21,7 +21,7 @@ export async function offline(home: string): Promise<Situation> {
   const [longest] = await world.feed(outbox, "long-session-60", share)
   await world.ago(30 * minute)
   saveNotes(notes, 12, "on the train")
-  diaries.behind(maintenance(7_200))
+  diaries.behind(maintenance(3_600))
   importEntries(outbox, diary, 2_400)
   await world.ago(5 * minute)
   saveNotes(notes, 12, "still on the train")
