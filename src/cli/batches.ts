@@ -44,7 +44,7 @@ ${pageHelp}
 
 const columnsAt = (now: number): Column<BatchSummary>[] => [
   { title: "BATCH", text: (batch) => batch.batch_id },
-  { title: "STREAM", text: (batch) => printable(batch.stream), shrink: 8, middle: true, drop: 1 },
+  { title: "STREAM", text: (batch) => printable(batch.stream), shrink: 14, middle: true, drop: 1 },
   { title: "STATE", text: (batch) => batch.state, tone: (batch, cell) => batchTone(batch, cell) },
   { title: "PLACES", text: placesText, align: "right" },
   { title: "OPS", text: (batch) => batch.ops.toLocaleString("en"), align: "right" },

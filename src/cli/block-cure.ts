@@ -77,3 +77,14 @@ export function cureOf(reason: string, stream: string, place: OutboxPlace): Cure
   const command = words.map((word) => (word === "NAME" ? stream : word))
   return { text, command: command.length ? commandLine(place, ...command) : undefined }
 }
+
+/** Of several streams that stand for the same reason; `first` is one of them. */
+export function cureOfAll(reason: string, first: string, place: OutboxPlace): Cure {
+  const { text, command } = cureOf(reason, first, place)
+  if (!isBlockReason(reason)) return { text, command }
+  const words: readonly string[] = cures[reason].slice(1)
+  // A secret is that of one share, and so is what another server is to be given.
+  const isEach = words[0] !== "unblock" || words.length > 2
+  if (isEach) return { text: command === undefined ? text : `${text} (for each of them)`, command }
+  return { text, command: commandLine(place, "unblock", "--all", "--reason", reason) }
+}

@@ -78,7 +78,7 @@ function deadTable(letters: readonly DeadLetterSummary[]): string[] {
 const columnsAt = (now: number): Column<Drawn>[] => [
   { title: "", text: ({ graph }) => graph },
   { title: "OP", text: ({ letter }) => letter.op_id },
-  { title: "STREAM", text: ({ letter }) => printable(letter.stream), shrink: 8, middle: true, drop: 3 },
+  { title: "STREAM", text: ({ letter }) => printable(letter.stream), shrink: 14, middle: true, drop: 3 },
   { title: "PLACE", text: ({ letter }) => `#${letter.seq}`, align: "right", drop: 4 },
   { title: "METHOD", text: ({ letter }) => printable(letter.method), shrink: 8, drop: 1 },
   { title: "REJECTED", text: ({ letter }) => agoText(letter.time_rejected, now), drop: 5 },

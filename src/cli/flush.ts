@@ -46,7 +46,7 @@ Exit codes: 0 all settled; 1 not in time, or another process is at it; 3 a strea
       status: readStatus(db),
     }))
     const headers = headersOption(flush, input, servicesOf(status))
-    if (lease?.state === "held" && !(await waitsFor(lease, input, place))) return 1
+    if (lease?.state === "held" && !(await waitsFor(lease, { status, input, place }))) return 1
     return actingOutbox(
       input,
       (outbox, place) => flushed(outbox, { input, place, dead: status.dead, limit_ms: seconds && seconds * 1000 }),
@@ -60,13 +60,27 @@ function servicesOf({ streams }: Status): string[] {
   return (owing.length > 0 ? owing : streams).map(({ service }) => service)
 }
 
+interface Held {
+  status: Status
+  input: Input
+  place: OutboxPlace
+}
+
 /** True if whoever holds the lease is to be waited for. */
-async function waitsFor(lease: LeaseSummary, input: Input, place: OutboxPlace): Promise<boolean> {
+async function waitsFor(lease: LeaseSummary, { status, input, place }: Held): Promise<boolean> {
   if (input.options.wait) return true
-  const who = `${holderText(lease)}${lease.alive ? "" : " (of which nothing is known here)"} holds the lease, so it sends what is pending`
+  const who = `${holderText(lease)}${lease.alive ? "" : " (of which nothing is known here)"} holds the lease and sends what is pending${nextOf(status)}`
   if (isInteractive() && !input.options.json) return ask(`${who}. Wait for it?`, true)
   note(`sturdy: ${who}. Say --wait to wait for it; \`${commandLine(place, "watch")}\` shows how it goes.`)
   return false
+}
+
+/** It keeps the lease while it waits, for what a Retry-After or its backoff says: nobody else may hurry it. */
+function nextOf({ streams }: Status): string {
+  const pending = streams.filter(({ pending, block }) => pending > 0 && block === null)
+  if (pending.some(({ next_attempt_at }) => next_attempt_at === null)) return ""
+  const next = Math.min(...pending.map(({ next_attempt_at }) => next_attempt_at!))
+  return next === Infinity ? "" : `, next ${untilText(next, Date.now())}`
 }
 
 interface Flushing {

@@ -11,7 +11,9 @@ export function leaseText(lease: LeaseSummary | null, now: number): string {
     case "free":
       return `free, term ${term}; last held by ${holder}`
     case "held":
-      return `held by ${holder}${lease.alive ? ", which is alive" : ""}; term ${term}, renewed or over ${untilText(time_expires, now)}`
+      return lease.alive
+        ? `held by ${holder} (alive), term ${term}`
+        : `held by ${holder}, of which nothing is known here, term ${term}; over ${untilText(time_expires, now)} if not renewed`
     case "expired":
       return `over since ${agoText(time_expires, now)}, term ${term}: ${holder} did not give it back; the next that flushes takes it`
     case "dead":

@@ -74,7 +74,7 @@ function whyLines({ state, standing, rejection, superseded_by }: ShownOp, now: n
   if (state === "acked") return ["the service has decided it: applied"]
   const { ahead, block, block_message, attempts, last_error, next_attempt_at } = standing
   const lines = [
-    `${state === "in_flight" ? "sent, or about to be, and not answered yet" : "not sent yet"}; ${count(ahead, "place")} before it in its stream`,
+    `${state === "in_flight" ? "frozen: sent, or about to be, and not settled" : "not sent yet"}; ${count(ahead, "place")} before it in its stream`,
   ]
   if (block !== null) lines.push(`the stream is blocked: ${printable(`${block} (${block_message ?? ""})`)}`)
   else if (last_error !== null) lines.push(`${count(attempts, "failed attempt")}, the last: ${printable(last_error)}`)

@@ -59,11 +59,11 @@ ${pageHelp}
 
 const columnsAt = (now: number): Column<OpSummary>[] => [
   { title: "OP", text: (op) => op.op_id },
-  { title: "STREAM", text: (op) => printable(op.stream), shrink: 8, middle: true, drop: 4 },
+  { title: "STREAM", text: (op) => printable(op.stream), shrink: 14, middle: true, drop: 4 },
   // A unit is written as one: the ops after its first hang on it.
   { title: "PLACE", text: (op) => `${op.continues ? "┆" : ""}#${op.seq}`, align: "right", drop: 3 },
   { title: "STATE", text: (op) => op.state, tone: (op, cell) => opTone(op.state, cell) },
-  { title: "METHOD", text: (op) => printable(op.method), shrink: 8 },
+  { title: "METHOD", text: (op) => printable(op.method), shrink: 8, drop: 1 },
   { title: "KEY", text: (op) => printable(op.key ?? "-"), shrink: 6, middle: true, drop: 2 },
   { title: "SIZE", text: (op) => bytesText(op.bytes), align: "right", drop: 5 },
   { title: "AGE", text: (op) => durationText(Math.max(0, now - op.time_created)), align: "right", drop: 6 },

@@ -1,74 +1,81 @@
-/** What a stream has to say beside its row: why it stands, what was refused, and the commands that do something about it. */
+/** What stands, once per reason, with the command that does something about it; and what else a person should know. */
 import type { StreamSummary } from "../inspect/status.ts"
-import { cureOf } from "./block-cure.ts"
+import { cureOf, cureOfAll } from "./block-cure.ts"
 import { commandLine, type OutboxPlace } from "./outbox-place.ts"
 import { wrapped } from "./table.ts"
 import { printable, toned } from "./terminal.ts"
-import { agoText, count, untilText } from "./words.ts"
+import { count, durationText, untilText } from "./words.ts"
 
 const indent = "  "
 
-/** Nothing for a stream that goes its way. */
-export function standingLines(
-  stream: StreamSummary,
-  place: OutboxPlace,
-  now: number,
-  width: number | undefined,
-): string[] {
-  const facts = [
-    ...blockLines(stream, place, now, width),
-    ...retryLines(stream, now, width),
-    ...deadLines(stream, place),
-    ...oddLines(stream, width),
-  ]
-  return facts.length > 0 ? [toned("strong", printable(stream.stream)), ...facts] : []
+interface Standing {
+  place: OutboxPlace
+  now: number
+  width: number | undefined
 }
 
-function blockLines(stream: StreamSummary, place: OutboxPlace, now: number, width: number | undefined): string[] {
-  const { block, block_message, time_blocked, next_attempt_at } = stream
-  if (block === null) return []
-  const since = time_blocked === null ? "" : `, since ${agoText(time_blocked, now)}`
-  const why = `blocked: ${block}${block_message ? ` (${printable(block_message)})` : ""}${since}`
-  const { text, command } = cureOf(block, stream.stream, place)
-  const again =
-    next_attempt_at === null ? [] : wrapped(`looked at again ${untilText(next_attempt_at, now)}`, width, indent)
+/** Paragraphs; none where every stream goes its way. */
+export function standingLines(streams: readonly StreamSummary[], standing: Standing): string[][] {
+  const blocked = Map.groupBy(
+    streams.filter(({ block }) => block !== null),
+    ({ block, block_message }) => `${block} ${block_message}`,
+  )
+  const dead = streams.filter(({ dead }) => dead > 0)
+  const odd = oddLines(streams, standing.width)
   return [
+    ...[...blocked.values()].map((group) => blockLines(group, standing)),
+    ...(dead.length > 0 ? [deadLines(dead, standing)] : []),
+    ...(odd.length > 0 ? [odd] : []),
+  ]
+}
+
+function blockLines(group: readonly StreamSummary[], { place, now, width }: Standing): string[] {
+  const [first] = group
+  const { block, block_message, stream } = first!
+  const since = Math.min(...group.map(({ time_blocked }) => time_blocked ?? now))
+  const probe = Math.min(...group.map(({ next_attempt_at }) => next_attempt_at ?? Infinity))
+  const why = `blocked: ${block}${block_message ? ` (${printable(block_message)})` : ""}, for ${durationText(now - since)}`
+  const { text, command } = group.length === 1 ? cureOf(block!, stream, place) : cureOfAll(block!, stream, place)
+  return [
+    toned("strong", namesText(group)),
     ...wrapped(why, width, indent).map((line) => toned("bad", line)),
     ...wrapped(text, width, indent),
     ...(command === undefined ? [] : [commandText(command)]),
-    ...again,
+    ...(probe === Infinity ? [] : wrapped(`looked at again ${untilText(probe, now)}`, width, indent)),
   ]
 }
 
-function retryLines(
-  { block, attempts, last_error, next_attempt_at, pending }: StreamSummary,
-  now: number,
-  width: number | undefined,
-): string[] {
-  if (block !== null) return []
-  const next = next_attempt_at === null ? "" : `; next ${untilText(next_attempt_at, now)}`
-  if (last_error !== null && attempts > 0)
-    return wrapped(`${count(attempts, "failed attempt")}, the last: ${printable(last_error)}${next}`, width, indent)
-  if (next_attempt_at !== null && pending > 0)
-    return wrapped(`the service, or a gateway before it, asked to wait${next}`, width, indent)
-  return []
-}
-
-function deadLines({ dead, stream }: StreamSummary, place: OutboxPlace): string[] {
-  if (dead === 0) return []
+function deadLines(streams: readonly StreamSummary[], { place, width }: Standing): string[] {
+  const dead = streams.reduce((sum, stream) => sum + stream.dead, 0)
+  const only = streams.length === 1 ? ["--stream", streams[0]!.stream] : []
+  const text = `${count(dead, "dead letter")}: rejected by the service for good, kept until you decide`
   return [
-    toned("bad", `${indent}${count(dead, "dead letter")}: refused by the service for good, kept until you decide`),
-    commandText(commandLine(place, "dead", "list", "--stream", stream)),
+    toned("strong", namesText(streams)),
+    ...wrapped(text, width, indent).map((line) => toned("bad", line)),
+    commandText(commandLine(place, "dead", "list", ...only)),
   ]
 }
 
-function oddLines({ twins, server_resets, resync_owed }: StreamSummary, width: number | undefined): string[] {
+function oddLines(streams: readonly StreamSummary[], width: number | undefined): string[] {
+  const sum = (field: "twins" | "server_resets") => streams.reduce((total, stream) => total + stream[field], 0)
   const odd: string[] = []
-  if (twins > 0) odd.push(`${count(twins, "twin")}: this outbox, or a copy of it, was restored or copied; handled`)
-  if (server_resets > 0)
-    odd.push(`${count(server_resets, "server reset")}: the service lost what it had acknowledged; sent again`)
-  if (resync_owed !== null) odd.push(`the host's resync hook is to be told: ${resync_owed}`)
-  return odd.flatMap((line) => wrapped(line, width, indent))
+  if (sum("twins") > 0)
+    odd.push(`${count(sum("twins"), "twin")} met: this outbox was restored or copied; needs no person`)
+  if (sum("server_resets") > 0)
+    odd.push(
+      `${count(sum("server_resets"), "server reset")}: a service had lost what it acknowledged; it was sent again`,
+    )
+  const owing = streams.filter(({ resync_owed }) => resync_owed !== null)
+  if (owing.length > 0) odd.push(`the host's resync hook is still to be told of ${namesText(owing)}`)
+  return odd.flatMap((line) => wrapped(line, width, ""))
+}
+
+const names_max = 3
+
+function namesText(streams: readonly StreamSummary[]): string {
+  const names = streams.slice(0, names_max).map(({ stream }) => printable(stream))
+  const more = streams.length - names.length
+  return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ")
 }
 
 /** Never wrapped: it is to be pasted. */

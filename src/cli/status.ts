@@ -6,7 +6,7 @@ import { version as schema_version } from "../store/migrate.ts"
 import packageJson from "../../package.json" with { type: "json" }
 import type { Command } from "./command.ts"
 import { leaseText } from "./lease-text.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, type OutboxPlace, placeText, readOutbox } from "./outbox-place.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace, placeText } from "./outbox-place.ts"
 import { standingLines } from "./standing.ts"
 import { streamTable } from "./stream-table.ts"
 import { wrapped } from "./table.ts"
@@ -28,7 +28,7 @@ ${dbHelp}
   positionals: 0,
   async run(input) {
     const now = Date.now()
-    const { place, ...view } = readOutbox(input, (db, place) => ({
+    const { place, ...view } = lookAtOutbox(input, (db, place) => ({
       place,
       found: readStatus(db),
       lease: readLease(db, now),
@@ -61,17 +61,13 @@ function screen({ place, now, found, lease, schema, file }: View): string[] {
     `${toned("quiet", "outbox")}  ${placeText(place)}`,
     `${toned("quiet", "file")}    ${fileText(file, schema)}`,
     `${toned("quiet", "lease")}   ${leaseText(lease, now)}`,
-    "",
   ]
   const active = found.streams.filter((stream) => needsPerson(stream) || !isQuiet(stream)).toSorted(byUrgency)
   const shown = active.slice(0, rows_max)
-  if (shown.length > 0) lines.push(...streamTable(shown, now, width))
+  if (shown.length > 0) lines.push("", ...streamTable(shown, { now, lease, width }))
   const more = active.length - shown.length
   if (more > 0) lines.push(toned("quiet", `… and ${count(more, "more stream")}: ${commandLine(place, "streams")}`))
-  for (const stream of shown) {
-    const standing = standingLines(stream, place, now, width)
-    if (standing.length > 0) lines.push("", ...standing)
-  }
+  for (const paragraph of standingLines(found.streams, { place, now, width })) lines.push("", ...paragraph)
   if (file.put_aside.length > 0)
     lines.push(
       "",
@@ -81,8 +77,7 @@ function screen({ place, now, found, lease, schema, file }: View): string[] {
         "",
       ),
     )
-  if (lines.at(-1) !== "") lines.push("")
-  lines.push(totalText(found, active.length))
+  lines.push("", totalText(found, active.length))
   return lines
 }
 

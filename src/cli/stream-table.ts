@@ -1,16 +1,24 @@
 /** Streams as rows: the same in `status`, `streams` and `watch`. */
+import type { LeaseSummary } from "../inspect/lease.ts"
 import { needsPerson, type StreamSummary } from "../inspect/status.ts"
 import { type Column, tableLines } from "./table.ts"
 import { printable, toned } from "./terminal.ts"
 import { agoText, durationText, untilText } from "./words.ts"
 
-export function streamTable(streams: readonly StreamSummary[], now: number, width: number | undefined): string[] {
-  const [title, ...rows] = tableLines(streams, columnsAt(now), width)
+interface Showing {
+  now: number
+  /** Of the outbox: who holds it sends. */
+  lease: LeaseSummary | null
+  width: number | undefined
+}
+
+export function streamTable(streams: readonly StreamSummary[], showing: Showing): string[] {
+  const [title, ...rows] = tableLines(streams, columnsOf(showing), showing.width)
   return [toned("quiet", title!), ...rows]
 }
 
-const columnsAt = (now: number): Column<StreamSummary>[] => [
-  { title: "STREAM", text: (row) => printable(row.stream), shrink: 12, middle: true },
+const columnsOf = ({ now, lease }: Showing): Column<StreamSummary>[] => [
+  { title: "STREAM", text: (row) => printable(row.stream), shrink: 14, middle: true },
   { title: "STATE", text: (row) => row.state, tone: stateTone },
   { title: "PENDING", text: (row) => row.pending.toLocaleString("en"), align: "right" },
   { title: "OLDEST", text: (row) => ageText(row.time_oldest, now), align: "right", drop: 3 },
@@ -20,14 +28,15 @@ const columnsAt = (now: number): Column<StreamSummary>[] => [
     align: "right",
     tone: (row, cell) => (row.dead > 0 ? toned("bad", cell) : cell),
   },
-  { title: "CURSOR", text: cursorText, align: "right", drop: 5 },
-  { title: "LAST ACK", text: (row) => (row.time_last_ack === null ? "-" : agoText(row.time_last_ack, now)), drop: 4 },
-  { title: "TRIES", text: (row) => (row.attempts ? String(row.attempts) : "-"), align: "right", drop: 6 },
-  { title: "NEXT", text: (row) => nextText(row, now), drop: 2 },
+  { title: "CURSOR", text: cursorText, align: "right", drop: 6 },
+  { title: "LAST ACK", text: (row) => (row.time_last_ack === null ? "-" : agoText(row.time_last_ack, now)), drop: 5 },
+  { title: "TRIES", text: (row) => (row.attempts ? String(row.attempts) : "-"), align: "right", drop: 4 },
+  { title: "NEXT", text: (row) => nextText(row, now, lease), drop: 2 },
+  { title: "WHY", text: whyText, tone: whyTone, shrink: 8, drop: 1 },
 ]
 
 function stateTone(row: StreamSummary, cell: string): string {
-  if (row.block !== null || needsPerson(row)) return toned("bad", cell)
+  if (needsPerson(row)) return toned("bad", cell)
   if (row.state === "waiting") return toned("warning", cell)
   return row.state === "pending" || row.state === "removing" ? cell : toned("quiet", cell)
 }
@@ -39,9 +48,20 @@ function cursorText({ cursor, recorded }: StreamSummary): string {
   return `${cursor.toLocaleString("en")}/${recorded.toLocaleString("en")}`
 }
 
-export function nextText(row: StreamSummary, now: number): string {
-  const { state, block, next_attempt_at } = row
+function nextText({ state, block, next_attempt_at }: StreamSummary, now: number, lease: LeaseSummary | null): string {
   if (state === "idle" || state === "removed") return "-"
   if (next_attempt_at !== null) return untilText(next_attempt_at, now)
-  return block === null ? "when flushed" : "never by itself"
+  if (block !== null) return "never by itself"
+  return lease?.state === "held" ? "being sent" : "when flushed"
+}
+
+/** What the last attempt met. */
+function whyText({ block, last_error, attempts, next_attempt_at, pending }: StreamSummary): string {
+  if (block !== null) return block
+  if (attempts > 0 && last_error !== null) return printable(last_error)
+  return next_attempt_at !== null && pending > 0 ? "asked to wait" : "-"
+}
+
+function whyTone(row: StreamSummary, cell: string): string {
+  return row.block === null ? cell : toned("bad", cell)
 }

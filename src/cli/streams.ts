@@ -1,4 +1,5 @@
 /** `sturdy streams`: every stream of the outbox, a row each. */
+import { readLease } from "../inspect/lease.ts"
 import { readStreams, type StreamSummary } from "../inspect/status.ts"
 import { type Command, wordOption } from "./command.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
@@ -28,10 +29,12 @@ ${dbHelp}
   positionals: 0,
   async run(input) {
     const state = wordOption(streams, input, "state", states)
-    const all = readOutbox(input, (db) => readStreams(db))
+    const now = Date.now()
+    const { all, lease } = readOutbox(input, (db) => ({ all: readStreams(db), lease: readLease(db, now) }))
     const found = all.filter((stream) => state === undefined || stream.state === state)
     if (input.options.json) for (const stream of found) printJson({ version: 1, ...stream })
-    else if (found.length > 0) for (const line of streamTable(found, Date.now(), terminalWidth())) print(line)
+    else if (found.length > 0)
+      for (const line of streamTable(found, { now, lease, width: terminalWidth() })) print(line)
     else note(all.length === 0 ? "no streams yet" : `no stream is ${state}`)
     return 0
   },

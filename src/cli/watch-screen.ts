@@ -110,7 +110,7 @@ function rankedStreams({ look, active, now }: WatchView): StreamSummary[] {
   return look.streams.toSorted((a, b) => rank(a) - rank(b))
 }
 
-function tableOf({ now }: WatchView, streams: readonly StreamSummary[], rows: number, columns: number): string[] {
+function tableOf({ now, look }: WatchView, streams: readonly StreamSummary[], rows: number, columns: number): string[] {
   if (rows < 2) return []
   if (streams.length === 0) return [toned("quiet", "no streams yet")]
   const isCut = streams.length + 1 > rows
@@ -118,7 +118,7 @@ function tableOf({ now }: WatchView, streams: readonly StreamSummary[], rows: nu
   const shown = streams.slice(0, canTell ? rows - 2 : rows - 1)
   const rest = streams.length - shown.length
   const more = canTell ? [cut(`… and ${count(rest, "more stream")}`, columns, "quiet")] : []
-  return [...streamTable(shown, now, columns), ...more]
+  return [...streamTable(shown, { now, lease: look.lease, width: columns }), ...more]
 }
 
 function recentLines({ recent }: WatchView, max: number, columns: number): string[] {
