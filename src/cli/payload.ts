@@ -2,13 +2,21 @@
 import type { Database } from "bun:sqlite"
 import { printable } from "./terminal.ts"
 
+/** A file of an older Sturdy lacks some. */
+interface SecretRow {
+  secret: string
+  remote_secret?: string | null
+  next_secret?: string | null
+}
+
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
   readonly #secrets: readonly string[]
 
   constructor(db: Database) {
-    const rows = db.prepare("select * from sturdy_stream").all() as { secret: string; remote_secret?: string | null }[]
-    this.#secrets = [...new Set(rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]))].filter(Boolean)
+    const rows = db.prepare("select * from sturdy_stream").all() as SecretRow[]
+    const secrets = rows.flatMap((row) => [row.secret, row.remote_secret ?? "", row.next_secret ?? ""])
+    this.#secrets = [...new Set(secrets)].filter(Boolean)
   }
 
   hide(text: string): string {
