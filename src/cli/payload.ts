@@ -15,8 +15,11 @@ export class Secrets {
 
   constructor(db: Database) {
     const rows = db.prepare("select * from sturdy_stream").all() as SecretRow[]
-    const secrets = rows.flatMap((row) => [row.secret, row.remote_secret ?? "", row.next_secret ?? ""])
-    this.#secrets = [...new Set(secrets)].filter(Boolean)
+    const secrets = rows
+      .flatMap((row) => [row.secret, row.remote_secret ?? "", row.next_secret ?? ""])
+      .filter((secret) => secret !== "")
+    // As they stand in JSON too: those that a service made may hold any sign.
+    this.#secrets = [...new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
   }
 
   hide(text: string): string {
