@@ -16,7 +16,7 @@ export function rotationOutcome(stream: StreamRow, { grant, rotated, renewed }: 
     const wrong = grantFactsFault(renewed.value, stream.share_id)
     if (wrong) return failed(unfinished(stream, `an answer that is no grant: ${wrong}`, { indeterminate: true }))
     const { service_id, epoch } = renewed.value
-    if (stream.service_id === null || stream.service_id === service_id) return { epoch }
+    if (stream.service_id === service_id) return { epoch }
     return failed(
       refused(
         stream,

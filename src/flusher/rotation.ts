@@ -73,7 +73,7 @@ export class Rotations {
 
   /** Throws why the secret cannot be changed now, or from here. */
   #protocolFor(stream: StreamRow): RotatingProtocol {
-    const { name, time_removal, time_closed, remote_id, session_id, granted, protocol } = stream
+    const { name, time_removal, time_closed, remote_id, session_id, granted, service_id, protocol } = stream
     if (time_removal !== null || time_closed !== null)
       throw new SturdyError("stream_closed", `stream ${name}: its share was removed`, "Share again under a new name.")
     if (remote_id !== null)
@@ -82,23 +82,25 @@ export class Rotations {
         "id and secret of its share were made by the service, and it has no call that changes them",
         "Remove the share and share again: that makes another secret.",
       )
-    if (session_id !== null && granted === 0)
+    const by = rotatingBy(this.parts.protocols, protocol)
+    if (!by)
+      throw refused(
+        stream,
+        `the protocol ${protocol ?? "of this outbox"} has no call that changes a secret`,
+        "Rotate it by an outbox whose stream at this service speaks rpc (Cap'n Web).",
+      )
+    // Whoever answers would be taken for the service, and a secret that it has for the only one.
+    if (service_id === null || (session_id !== null && granted === 0))
       throw refused(
         stream,
         "the service has not said yet that it has the share",
-        "Let the stream reach the service first.",
+        "Record something and let it be sent first: that shows who the service is.",
       )
     const now = this.parts.seams.clock.now()
     const asked_until = askedUntil(stream)
     if (asked_until !== undefined && asked_until > now)
       throw unfinished(stream, `the service asked for silence, for ${Math.ceil((asked_until - now) / 1000)} s more`)
-    const by = rotatingBy(this.parts.protocols, protocol)
-    if (by) return by
-    throw refused(
-      stream,
-      `the protocol ${protocol ?? "of this outbox"} has no call that changes a secret`,
-      "Rotate it by an outbox whose stream at this service speaks rpc (Cap'n Web).",
-    )
+    return by
   }
 
   /** A host's database that its pragmas leave to chance keeps this as safely as all else that is in it. */

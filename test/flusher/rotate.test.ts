@@ -90,6 +90,8 @@ describe("rotate", () => {
     database.run("pragma journal_mode = wal")
     const outbox = box.open({}, { database })
     const stream = box.stream(outbox)
+    record(stream, "1")
+    await box.run(outbox.flush())
     const steps: string[] = []
     box.seams.crashPoint = (name) => steps.push(name)
     let stored: string | null = null
@@ -286,6 +288,23 @@ describe("while a POST with the old secret is out", () => {
   })
 })
 
+test("a secret that a person gives meanwhile stays, and the new one is kept beside it", async () => {
+  await using box = await openBox(at_once)
+  const it = await sending(box)
+  const held = hold()
+  box.fates.push(held.fate)
+  const rotated = it.stream.rotate()
+  await box.run(held.arrived)
+  const given = box.attenuate({ scopes: ["append"] })
+  it.stream.unblock({ secret: given })
+  held.release()
+  expect(await box.run(rotated)).toEqual({ epoch: 2 })
+  const { secret, next_secret } = secrets(box)
+  expect([secret, opens(box, given), opens(box, next_secret!)]).toEqual([given, "revoked", "granted"])
+  await goesOn(box, it)
+  expect(secrets(box)).toEqual({ secret: next_secret!, next_secret: null })
+})
+
 test("two processes that rotate at once end with one secret, in one epoch", async () => {
   await using box = await openBox()
   const { stream } = await sending(box)
@@ -302,9 +321,13 @@ describe("what has no root capability", () => {
     const outbox = box.open()
     const stream = outbox.stream("s", { ...box.ref, secret })
     record(stream, "1")
-    expect(await refusal(box.run(stream.rotate()))).toMatchObject({ code: "rotation_refused", retriable: false })
+    await box.run(outbox.flush())
+    const error = await refusal(box.run(stream.rotate()))
+    expect([error.code, error.message]).toEqual(["rotation_refused", expect.stringContaining("only the root")])
     expect(secrets(box)).toEqual({ secret, next_secret: null })
+    record(stream, "2")
     expect(await box.run(outbox.flush())).toEqual({ settled: true, blocked: [] })
+    expect(box.effects).toEqual(["1", "2"])
   })
 
   test("is refused after a rotation whose answer was lost, and that one is kept: it may have been by another", async () => {
@@ -364,9 +387,10 @@ describe("a secret that somebody else has revoked", () => {
 })
 
 describe("is refused, with nothing stored and nothing sent,", () => {
-  const refused = async (box: Box, stream: Stream, code: string) => {
+  const refused = async (box: Box, stream: Stream, code: string, says: string) => {
     const posts = box.sent.length
-    expect(String((await refusal(box.run(stream.rotate()))).code)).toBe(code)
+    const error = await refusal(box.run(stream.rotate()))
+    expect([String(error.code), error.message]).toEqual([code, expect.stringContaining(says)])
     expect([box.row(stream.name).next_secret, box.sent.length]).toEqual([null, posts])
   }
 
@@ -374,25 +398,30 @@ describe("is refused, with nothing stored and nothing sent,", () => {
     await using box = await openBox({ creates: true })
     const outbox = box.open()
     outbox.pause()
-    await refused(box, box.stream(outbox), "rotation_refused")
+    await refused(box, box.stream(outbox), "rotation_refused", "not said yet that it has the share")
   })
 
   test("of a share whose secret the service made", async () => {
     await using box = await openBox()
     const adopt = { remote: { id: "shr1", secret: "of the service" }, url: "http://share.example/s/shr1" }
     const stream = box.open().stream("adopted", box.freshRef(), { adopt })
-    await refused(box, stream, "rotation_refused")
+    await refused(box, stream, "rotation_refused", "made by the service")
+  })
+
+  test("of a share at a service that was never heard: whoever answers there might not have it", async () => {
+    await using box = await openBox()
+    await refused(box, box.stream(box.open()), "rotation_refused", "not said yet that it has the share")
   })
 
   test("by a protocol that has no call for it", async () => {
     await using box = await openBox()
-    await refused(box, box.stream(box.open({ protocols: [httpJson] })), "rotation_refused")
+    await refused(box, box.stream(box.open({ protocols: [httpJson] })), "rotation_refused", "has no call")
   })
 
   test("at a service that speaks such a protocol", async () => {
     await using box = await openBox()
     const outbox = box.open({ protocols: [rpc, httpJson] })
-    await refused(box, outbox.stream("s", box.ref, { protocol: "http" }), "rotation_refused")
+    await refused(box, outbox.stream("s", box.ref, { protocol: "http" }), "rotation_refused", "the protocol http")
   })
 
   test.each([
@@ -405,7 +434,7 @@ describe("is refused, with nothing stored and nothing sent,", () => {
     stream.remove()
     if (ms > 0) outbox.resume()
     await box.turn(ms)
-    await refused(box, stream, "stream_closed")
+    await refused(box, stream, "stream_closed", "was removed")
   })
 })
 
@@ -423,17 +452,24 @@ test("another service that answers at the address takes no secret's place", asyn
 
 test("headers of the host go with it, and what they throw sends nothing", async () => {
   await using box = await openBox()
-  let key: string | undefined
+  let key: string | undefined = "a"
   const headers = () => {
     if (key === undefined) throw new Error("no key yet")
     return { "x-key": key }
   }
-  const stream = box.stream(box.open({ headers }))
+  const outbox = box.open({ headers })
+  const stream = box.stream(outbox)
+  record(stream, "1")
+  await box.run(outbox.flush())
+  key = undefined
   expect((await refusal(box.run(stream.rotate()))).message).toContain("no key yet")
-  expect(box.sent).toEqual([])
-  key = "k"
+  expect(box.sent).toHaveLength(1)
+  key = "b"
   await box.run(stream.rotate())
-  expect(box.sent[0]!.headers).toEqual({ "x-key": "k" })
+  expect(box.sent[1]).toMatchObject({
+    calls: ["redeemShare", "rotateSecret", "redeemShare"],
+    headers: { "x-key": "b" },
+  })
 })
 
 test("close gives it up on its way; the next process goes on", async () => {
