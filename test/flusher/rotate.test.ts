@@ -1,6 +1,5 @@
 /** Rotation of a share's secret: whatever it is cut off at, one of the two secrets opens the share, and the stream goes on. */
 import { describe, expect, test } from "bun:test"
-import { Database } from "bun:sqlite"
 import type { SturdyError } from "../../src/intent/error.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { type Box, fail, heardBlocks, hold, loseAnswer, openBox, record, status } from "./box.ts"
@@ -40,7 +39,7 @@ describe("rotate", () => {
   test("the new secret is stored, and survives power loss, before it is sent", async () => {
     await using box = await openBox()
     // In a host's database a sync is a transaction of its own, which can be seen.
-    using database = new Database(box.dir.file("host.db"))
+    using database = new ScopedDatabase(box.dir.file("host.db"))
     database.run("pragma journal_mode = wal")
     const outbox = box.open({}, { database })
     const stream = box.stream(outbox)
