@@ -34,8 +34,8 @@ ${dbHelp}
       return row as Pick<StreamRow, "service" | "share_id">
     })
     const headers = headersOption(refRotate, input, [service])
-    const question = `Give share ${share_id} another secret? Every capability derived from it, and every copy of the old one, dies`
-    if (!(await confirmed(refRotate, input, `${question}.`))) {
+    const question = `Every capability that was derived from the old secret dies. Give share ${share_id} another one?`
+    if (!(await confirmed(refRotate, input, question))) {
       note("nothing was changed")
       return 1
     }
@@ -62,6 +62,7 @@ function rotatedLines(
       width,
       "  ",
     ),
-    ...wrapped(`To see it, at a terminal: ${commandLine(place, "ref", "show", name, "--secret")}`, width, "  "),
+    "  To see it, at a terminal:",
+    `    ${commandLine(place, "ref", "show", name, "--secret")}`,
   ]
 }
