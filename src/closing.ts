@@ -23,7 +23,7 @@ export function flushMsOf(options: CloseOptions | null | undefined): number | St
 
 /** Ends what runs, and then calls `release`. Nothing is flushed while the host has paused sending. */
 export function closeParts(parts: OutboxParts, flush_ms: number, release: () => void): Promise<void> {
-  const { answers, checkpoints, durability, flusher, resyncs } = parts
+  const { answers, checkpoints, durability, flusher, resyncs, rotations } = parts
   return doEach([
     () => {
       if (flush_ms === 0 || flusher.paused) return
@@ -31,7 +31,7 @@ export function closeParts(parts: OutboxParts, flush_ms: number, release: () => 
       return answers.flushFor(flush_ms)
     },
     () => resyncs?.close(),
-    () => flusher.stop(),
+    () => Promise.all([flusher.stop(), rotations.close()]),
     () => answers.end(closedError()),
     () => checkpoints?.close(),
     () => durability.close(),

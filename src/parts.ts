@@ -5,6 +5,7 @@ import { randomId, ulidFactory, type UlidFactory } from "./intent/ulid.ts"
 import { Answers } from "./answers.ts"
 import { DiskBlock } from "./flusher/disk-block.ts"
 import { Flusher } from "./flusher/flusher.ts"
+import { Rotations } from "./flusher/rotation.ts"
 import { Events } from "./inspect/event.ts"
 import { backoffOf, type OutboxOptions } from "./options.ts"
 import { Resyncs } from "./resync.ts"
@@ -17,6 +18,7 @@ import { Lease } from "./store/lease.ts"
 import { processIdentity } from "./store/process-identity.ts"
 import { Recorder } from "./store/record.ts"
 import { OwedResyncs } from "./store/resync.ts"
+import { Rotator } from "./store/rotation.ts"
 import { Settler } from "./store/settle.ts"
 import { Streams } from "./store/stream.ts"
 import type { Stream } from "./stream.ts"
@@ -35,6 +37,7 @@ export interface OutboxParts {
   answers: Answers
   units: Units
   flusher: Flusher
+  rotations: Rotations
   /** Only for a host that has the hook: another process may have it. */
   resyncs: Resyncs | undefined
 }
@@ -76,18 +79,21 @@ export function buildParts(
     events,
     wake: (ops) => owner.wakeFor(ops),
   })
+  const transport = options.transport ?? httpTransport(clock)
+  const protocols = options.protocols ?? [rpc]
+  const headers = options.headers ?? (() => ({}))
   const flusher = new Flusher(
     {
       freezer: new Freezer(connection, streams, lease, ulid),
       settler,
       knowledge,
       streams,
-      transport: options.transport ?? httpTransport(clock),
-      protocols: options.protocols ?? [rpc],
+      transport,
+      protocols,
       seams,
       events,
       diskBlock,
-      headers: options.headers ?? (() => ({})),
+      headers,
       backoff: backoffOf(options),
       changed: () => answers.changed(),
       failed: (error) => answers.fail(error),
@@ -96,6 +102,16 @@ export function buildParts(
     () => owner.changed(),
     (error) => answers.end(error),
   )
+  const rotations = new Rotations({
+    rotator: new Rotator(connection, streams),
+    durability,
+    transport,
+    protocols,
+    headers,
+    seams,
+    events,
+    hurry: (stream_id) => flusher.hurry(stream_id),
+  })
   const { resync } = options
   const resyncs =
     resync &&
@@ -117,6 +133,7 @@ export function buildParts(
     answers,
     units,
     flusher,
+    rotations,
     resyncs,
   }
 }

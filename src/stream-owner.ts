@@ -20,7 +20,7 @@ export interface OwningOutbox {
 
 export function streamOwner(owning: OwningOutbox): StreamOwner {
   const { outbox, connection, clock, parts, assertOpen, assertReadable } = owning
-  const { streams, units, durability, flusher, events, ulid, diskBlock } = parts
+  const { streams, units, durability, flusher, rotations, events, ulid, diskBlock } = parts
   return {
     outbox,
     ulid,
@@ -60,6 +60,10 @@ export function streamOwner(owning: OwningOutbox): StreamOwner {
       if (reason !== undefined) events.emit("unblocked", { stream: name, reason })
       flusher.hurry(stream_id, change.service !== undefined && change.service !== service)
       return reason !== undefined
+    },
+    async rotate(stream_id) {
+      assertOpen()
+      return rotations.rotate(stream_id)
     },
   }
 }

@@ -25,6 +25,7 @@ export interface StreamOwner {
   units(): Units
   remove(stream_id: number): void
   unblock(stream_id: number, change: Unblocking): boolean
+  rotate(stream_id: number): Promise<{ epoch: number }>
   diskBlock(): Block | undefined
 }
 
@@ -140,6 +141,22 @@ export class Stream {
    */
   unblock(change: Unblocking = {}): boolean {
     return this.#owner.unblock(this.#stream_id, change)
+  }
+
+  /**
+   * Gives the share a new secret, drawn here: the old one, and every capability that was derived from it, open nothing
+   * any more. Only with the root capability, and by a protocol that has the call (`rpc`). The new secret is stored before
+   * it is sent; whatever ends this, the stream goes on with the one that opens the share, and repeating it goes on. Who
+   * passes the old ref to `outbox.stream` from now on gets `stream_conflict`: `ref()` is the new one. While the outbox is
+   * paused too. Keeps the process alive.
+   *
+   * @returns the epoch of the share since then.
+   * @throws SturdyError `rotation_refused` (not this capability, share or protocol), `rotation_unfinished` (repeat it;
+   *   `indeterminate` if the service may have taken it), `stream_closed`, `busy`, `disk_full`, `storage_fault`,
+   *   `sync_failed`, `database_moved`, `closed`
+   */
+  rotate(): Promise<{ epoch: number }> {
+    return this.#owner.rotate(this.#stream_id)
   }
 
   /**

@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<Command>> = {
   unblock: async () => (await import("./unblock.ts")).unblock,
   flush: async () => (await import("./flush.ts")).flush,
   "ref show": async () => (await import("./ref-show.ts")).refShow,
+  "ref rotate": async () => (await import("./ref-rotate.ts")).refRotate,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,

@@ -2,13 +2,22 @@
 import type { Database } from "bun:sqlite"
 import { printable } from "./terminal.ts"
 
+/** A file of an older Sturdy lacks some. */
+interface SecretRow {
+  secret: string
+  remote_secret?: string | null
+  next_secret?: string | null
+}
+
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
   readonly #secrets: readonly string[]
 
   constructor(db: Database) {
-    const rows = db.prepare("select * from sturdy_stream").all() as { secret: string; remote_secret?: string | null }[]
-    const secrets = rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]).filter(Boolean)
+    const rows = db.prepare("select * from sturdy_stream").all() as SecretRow[]
+    const secrets = rows
+      .flatMap((row) => [row.secret, row.remote_secret ?? "", row.next_secret ?? ""])
+      .filter((secret) => secret !== "")
     // As they stand in JSON too: those that a service made may hold any sign.
     this.#secrets = [...new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
   }

@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite"
 import type { StreamRow } from "../store/stream.ts"
 import { type Command, UsageError } from "./command.ts"
 import { checkStream } from "./known-stream.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, readOutbox } from "./outbox-place.ts"
 import { type Column, tableLines } from "./table.ts"
 import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
 
@@ -28,7 +28,7 @@ ${dbHelp}
       checkStream(db, name)
       return readRefs(db).filter((row) => name === undefined || row.name === name)
     })
-    if (secret) tellSecret(rows[0]!)
+    if (secret) tellSecret(rows[0]!, commandLine(outboxPlace(input), "ref", "rotate", rows[0]!.name))
     else if (json) for (const row of rows) printJson({ version: 1, ...refOf(row) })
     else if (rows.length === 0) note("no streams yet")
     else {
@@ -46,12 +46,15 @@ function checkMayTell(names: readonly string[], json: boolean): void {
     throw new UsageError("--secret shows the secret at a terminal only, and never as JSON", refShow)
 }
 
-function tellSecret({ service, share_id, secret, remote_id, remote_secret }: StreamRow): void {
+function tellSecret(row: StreamRow, rotate: string): void {
+  const { service, share_id, secret, next_secret, remote_id, remote_secret } = row
   print(`service   ${printable(service)}`)
   print(`share_id  ${share_id}`)
   print(`secret    ${secret}`)
   if (remote_id) print(`there     ${printable(remote_id)}`)
   if (remote_secret) print(`secret    ${printable(remote_secret)}`)
+  // A file of an older Sturdy has no such column.
+  if (next_secret) note(`A rotation has not ended, and this may not open the share any more: ${rotate}`)
   note("Whoever has this opens the share: hand it out as you would the share itself.")
 }
 

@@ -3,6 +3,7 @@ import type { StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
 import type { Post } from "../wire/post.ts"
 import { askedMs, type Next, retry } from "./classify.ts"
+import { afterRevocation } from "./next-secret.ts"
 import type { Verdict } from "./verdict.ts"
 
 /** What a person or the `resync` hook may change; the rest of the row is the flusher's own. */
@@ -21,7 +22,7 @@ export function overtaken(sent: StreamRow, now: StreamRow, post: Post, verdict: 
   if (changeable.some((field) => now[field] !== sent[field]))
     return { acked, patch: created(sent, now, verdict), next: sameService(sent, now) ? silence(next) : { go: "on" } }
   const removed = next.go === "block" && !post.remove && now.time_removal !== null
-  return removed ? { ...verdict, next: silence(next) } : verdict
+  return { ...verdict, next: afterRevocation(now, post, removed ? silence(next) : next) }
 }
 
 function sameService(sent: StreamRow, now: StreamRow): boolean {

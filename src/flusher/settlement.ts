@@ -21,7 +21,7 @@ export function isGivenUp({ next, patch }: Verdict): boolean {
 
 /** `due_at`: when the next attempt or probe is due (wall clock, ms); undefined if there is none. */
 export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, due_at: number | undefined): Settlement {
-  const { acked, reset, twin, lifted, lost } = verdict
+  const { acked, reset, twin, lifted, lost, rotated } = verdict
   const asked_ms = askedMs(verdict.next)
   const patch: StreamPatch = {
     attempts: 0,
@@ -41,6 +41,7 @@ export function settlementOf(verdict: Verdict, stream: StreamRow, now: number, d
     ...(reset && { reset }),
     ...(twin && { twin }),
     ...(lost && { repeatRemovals: true }),
+    ...(rotated !== undefined && { rotated: { secret: stream.secret, next_secret: rotated } }),
     posts: 1,
   }
 }

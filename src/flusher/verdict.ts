@@ -12,6 +12,7 @@ import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 import { blameless, blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
 import { narrowed, serviceFaults } from "./narrow.ts"
+import { bothRefused, isByNext, secretOf } from "./next-secret.ts"
 import { afterProbe } from "./probe.ts"
 
 export interface Verdict {
@@ -27,6 +28,8 @@ export interface Verdict {
   lifted?: string
   /** The service lost the share, or what it had acknowledged. */
   lost?: boolean
+  /** The secret of a rotation opened the share: it takes the place of the old one. */
+  rotated?: string
   next: Next
 }
 
@@ -45,7 +48,7 @@ export function postFor(shipment: Shipment, headers: Record<string, string>): Po
     service: stream.service,
     headers,
     create: session_id !== null && stream.granted === 0 ? { share_id, secret, session_id } : undefined,
-    redeem: { share_id, secret, writer_id },
+    redeem: { share_id, secret: secretOf(stream), writer_id },
     batches: envelopes(stream, batches),
     remove: stream.time_removal !== null,
     ...(protocol !== null && { protocol }),
@@ -70,6 +73,7 @@ export function judge(shipment: Shipment, post: Post, answer: PostAnswer, facts:
   const meant = meaningOf(shipment, post, answer, facts)
   meant.lost = meant.reset !== undefined || meant.patch.probing === 1
   meant.patch.service_fault_count = serviceFaults(stream, meant, post)
+  if (meant.patch.granted === 1 && isByNext(stream, post)) meant.rotated = post.redeem.secret
   const verdict = narrowed(shipment, post, meant)
   return stream.block === null ? verdict : afterProbe(stream, verdict)
 }
@@ -104,6 +108,8 @@ function createRefused(stream: StreamRow, answer: Refused, post: Post): Next {
 
 function redeemRefused(stream: StreamRow, post: Post, answer: Refused, patch: StreamPatch): Next {
   if (answer.code === "share_removed" && post.remove) return removedBefore(stream, answer)
+  const both = bothRefused(stream, post, answer)
+  if (both) return blocked("revoked", both)
   if (answer.code !== "share_unknown") return refusedCall(stream, answer)
   if (stream.session_id === null)
     return post.remove ? unknownToRemove(stream, answer) : blocked("share_unknown", answer.message)
@@ -189,10 +195,10 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
     const one = answer.appended[index]!
     if (one.kind !== "value")
       return { acked, patch, next: one.kind === "refused" ? refusedCall(shipment.stream, one) : noAnswer(one) }
-    if (isRefusal(one.value)) return refusedBatch(shipment.stream, acked, patch, one.value, facts)
+    if (isRefusal(one.value)) return refusedBatch(shipment.stream, post, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
     if (wrong) return { acked, patch, next: protocolFault(`an answer that is no Ack: ${wrong}`) }
-    acked.push(ackedBatch(batch, one.value, shipment.stream.secret))
+    acked.push(ackedBatch(batch, one.value, post.redeem.secret))
   }
   return { acked, patch, next: { go: "on" } }
 }
@@ -209,13 +215,14 @@ function ackedBatch(batch: FrozenBatch, ack: Ack, secret: string): AckedBatch {
 
 function refusedBatch(
   stream: StreamRow,
+  post: Post,
   acked: AckedBatch[],
   patch: StreamPatch,
   refusal: Refusal,
   facts: OutboxFacts,
 ): Verdict {
   const { refused } = refusal
-  const message = withoutSecret(String(refusal.message), stream.secret)
+  const message = withoutSecret(String(refusal.message), post.redeem.secret)
   if (refused !== "gap" && refused !== "server_reset")
     return { acked, patch, next: refusedCall(stream, { ...refusal, code: refused, message }) }
   const register = registerOf(refusal)

@@ -33,6 +33,10 @@ export const errorTable = {
   dead_letter_decided: { retriable: false, exit: 1 },
   /** It depends on a dead letter that was not retried: it would be rejected again. */
   dead_letter_dependent: { retriable: false, exit: 1 },
+  /** The secret of the share cannot be changed from here, or with this capability. */
+  rotation_refused: { retriable: false, exit: 1 },
+  /** The service has not said that it took the new secret; `indeterminate` if it may have. */
+  rotation_unfinished: { retriable: true, exit: 1 },
   closed: { retriable: false, exit: 1 },
   flusher_stopped: { retriable: false, exit: 1 },
   already_open: { retriable: false, exit: 1 },

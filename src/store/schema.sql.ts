@@ -38,6 +38,8 @@ export const StreamTable = sqliteTable("sturdy_stream", {
   /** The share's id and secret where the service makes them, instead of taking those of the ref. */
   remote_id: text(),
   remote_secret: text(),
+  /** A rotation stored it and has not heard that the service took it: it may be the only secret that opens the share. */
+  next_secret: text(),
   service_id: text(),
   epoch: integer(),
   url: text(),

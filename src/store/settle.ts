@@ -11,6 +11,7 @@ import { idBlob } from "./id-blob.ts"
 import type { FrozenBatch } from "./freeze.ts"
 import type { Lease } from "./lease.ts"
 import { Retention } from "./retention.ts"
+import { takeSecret } from "./rotation.ts"
 import { type StreamRow, type Streams } from "./stream.ts"
 
 /** A batch that the server decided. An op that is not in `rejected` was applied, now or earlier. */
@@ -61,6 +62,8 @@ export interface Settlement {
   repeatRemovals?: boolean
   /** This outbox met a register whose head it does not know. */
   twin?: boolean
+  /** The secret of a rotation opened the share. */
+  rotated?: { secret: string; next_secret: string }
   posts: number
 }
 
@@ -123,6 +126,8 @@ export class Settler {
       this.#patch(stream_id, settlement.patch)
       if (settlement.patch.time_closed != null) for (const forget of this.#forgetCaptures) forget.run(stream_id)
       if (settlement.repeatRemovals) this.#repeatRemovals.run(stream_id)
+      if (settlement.rotated)
+        takeSecret(this.connection, stream_id, settlement.rotated.secret, settlement.rotated.next_secret)
       if (settlement.reset) this.retention.makePending(stream_id, settlement.reset)
       else this.retention.prune(stream_id)
       return this.streams.get(stream_id)

@@ -44,6 +44,7 @@ export interface StreamRow {
   protocol: string | null
   remote_id: string | null
   remote_secret: string | null
+  next_secret: string | null
   service_id: string | null
   epoch: number | null
   url: string | null
@@ -273,6 +274,6 @@ function sameShare(known: StreamRow, ref: SturdyRef): StreamRow {
   throw new SturdyError(
     "stream_conflict",
     `stream ${known.name} exists with another ${differs.join(" and ")}`,
-    "outbox.stream(name) without a ref opens it as stored; after unblock({ secret }) pass the new ref; for another share take another name.",
+    "outbox.stream(name) without a ref opens it as stored; after rotate() or unblock({ secret }) pass the new ref; for another share take another name.",
   )
 }

@@ -46,6 +46,9 @@ export function unblock(
       change.acceptServer ? null : service_id,
       change.acceptServer ? 0 : granted,
     )
+    // Another secret is tried before the one that a rotation has stored.
+    if (change.secret !== undefined)
+      db.query("update sturdy_stream set last_error = null where stream_id = ?").run(stream_id)
     // How the share is spoken of, and its id and secret there, are that server's.
     if (isOther || change.acceptServer)
       db.query(

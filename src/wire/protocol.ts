@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../intent/seam.ts"
 import { type Answer, type Post, type PostAnswer, unanswered } from "./post.ts"
+import type { Rotation, RotationAnswer } from "./rotation.ts"
 import { TransportFault, type Transport } from "./transport.ts"
 
 /** What a protocol sends through. */
@@ -20,6 +21,8 @@ export interface Protocol {
   readonly name: string
   /** Sends the calls in order, in as many exchanges as it takes. Faults are answers too: it never rejects. */
   send(post: Post, context: ProtocolContext): Promise<PostAnswer>
+  /** Changes the secret of the share's root capability, if it has such a call. Never rejects either. */
+  rotate?(rotation: Rotation, context: ProtocolContext): Promise<RotationAnswer>
 }
 
 /** Of a server that knows no such address, method or content (RFC 9110 §15.5.5, §15.5.6, §15.5.16, §15.6.2). */

@@ -18,6 +18,7 @@ import type {
 } from "./contract.ts"
 import { type Answer, factsOf, type Post, type PostAnswer, withoutSecret } from "./post.ts"
 import type { Protocol, ProtocolContext } from "./protocol.ts"
+import type { Rotation, RotationAnswer } from "./rotation.ts"
 import { faultOf, foreignFault, mediaType, serviceOf, statusFault } from "./response.ts"
 import { TransportFault, type TransportResponse } from "./transport.ts"
 
@@ -30,41 +31,61 @@ interface RemoteService {
 interface RemoteShare {
   appendOps(batch: AppendBatch): Promise<Ack | Refusal>
   removeShare(): Promise<{ removed: true }>
+  rotateSecret(input: { secret: string }): Promise<{ epoch: number }>
 }
 
 /** Cap'n Web over HTTP batch. */
-export const rpc: Protocol = { name: "rpc", send }
+export const rpc: Protocol = { name: "rpc", send, rotate }
 
-async function send(post: Post, { transport, clock, signal }: ProtocolContext): Promise<PostAnswer> {
+async function send(post: Post, context: ProtocolContext): Promise<PostAnswer> {
+  const { secret } = post.redeem
+  const asked = await inOnePost(post, context, (remote) => {
+    const created = post.create && answerOf(remote.createShare(post.create), secret)
+    const redeemed = remote.redeemShare(post.redeem)
+    const grant = answerOf(redeemed.then(factsOf), secret)
+    const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch), secret))
+    const removed = post.remove ? answerOf(redeemed.share.removeShare(), secret) : undefined
+    return { created, grant, appended, removed }
+  })
+  return {
+    created: await asked.created,
+    grant: await asked.grant,
+    appended: await Promise.all(asked.appended),
+    removed: await asked.removed,
+  }
+}
+
+async function rotate(rotation: Rotation, context: ProtocolContext): Promise<RotationAnswer> {
+  const { redeem, next_secret } = rotation
+  const asked = await inOnePost(rotation, context, (remote) => {
+    const redeemed = remote.redeemShare(redeem)
+    const grant = answerOf(redeemed.then(factsOf), redeem.secret, next_secret)
+    const rotated = answerOf(redeemed.share.rotateSecret({ secret: next_secret }), redeem.secret, next_secret)
+    const renewed = remote.redeemShare({ ...redeem, secret: next_secret })
+    return { grant, rotated, renewed: answerOf(renewed.then(factsOf), redeem.secret, next_secret) }
+  })
+  return { grant: await asked.grant, rotated: await asked.rotated, renewed: await asked.renewed }
+}
+
+/** What `call` asks for, pipelined: everything is said before the POST leaves. */
+async function inOnePost<T>(
+  { service, headers }: Pick<Post, "service" | "headers">,
+  { transport, clock, signal }: ProtocolContext,
+  call: (remote: RemoteService) => T,
+): Promise<T> {
   const batch = new BatchTransport()
   const session = new RpcSession<ShareService & object>(batch, undefined, {
     limits: { maxMessageSize: limit.response_bytes_max },
   })
   // The remote's own type describes awaited results; this narrow one describes what we pipeline.
-  const remote = session.getRemoteMain() as unknown as RemoteService & Disposable
-  const { secret } = post.redeem
-  const created = post.create && answerOf(remote.createShare(post.create), secret)
-  const redeemed = remote.redeemShare(post.redeem)
-  const grant = answerOf(redeemed.then(factsOf), secret)
-  const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch), secret))
-  const removed = post.remove ? answerOf(redeemed.share.removeShare(), secret) : undefined
+  const asked = call(session.getRemoteMain() as unknown as RemoteService)
   try {
     const deadline_ms = limit.request_deadline_ms
-    batch.answer(
-      accepted(
-        await transport({ url: post.service, headers: post.headers, body: batch.body, deadline_ms, signal }),
-        clock,
-      ),
-    )
+    batch.answer(accepted(await transport({ url: service, headers, body: batch.body, deadline_ms, signal }), clock))
   } catch (error) {
     batch.fail(faultOf(error))
   }
-  return {
-    created: await created,
-    grant: await grant,
-    appended: await Promise.all(appended),
-    removed: await removed,
-  }
+  return asked
 }
 
 /** What a Cap'n Web endpoint answers with. capnweb's own says text/plain; a captive portal says text/html. */
@@ -78,19 +99,20 @@ function accepted(response: TransportResponse, clock: Clock): TransportResponse 
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */
-function answerOf<T>(promise: PromiseLike<T>, secret: string): Promise<Answer<T>> {
+function answerOf<T>(promise: PromiseLike<T>, ...secrets: string[]): Promise<Answer<T>> {
   return Promise.resolve(
     promise.then(
       (value): Answer<T> => ({ kind: "value", value }),
-      (error): Answer<T> => errorAnswer(error, secret),
+      (error): Answer<T> => errorAnswer(error, secrets),
     ),
   )
 }
 
-function errorAnswer(error: unknown, secret: string): Answer<never> {
+function errorAnswer(error: unknown, secrets: readonly string[]): Answer<never> {
   if (error instanceof TransportFault) return { kind: "fault", fault: error }
-  const message = withoutSecret(error instanceof Error ? error.message : String(error), secret)
+  const said = (text: string) => secrets.reduce(withoutSecret, text)
+  const message = said(error instanceof Error ? error.message : String(error))
   if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
-    return { kind: "refused", code: withoutSecret(error.code, secret), message, ...serviceOf(error) }
+    return { kind: "refused", code: said(error.code), message, ...serviceOf(error) }
   return { kind: "failed", message }
 }

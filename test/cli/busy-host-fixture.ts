@@ -14,7 +14,7 @@ export type BusyHostSaid =
       is: "ended"
       recorded: number
       settled: number
-      /** Messages of errors and faults; `busy` is SQLite's lock, held by somebody else. */
+      /** Messages of errors, faults and blocks; `busy` is SQLite's lock, held by somebody else. */
       errors: string[]
       /** Longest call of `record`, ms. */
       record_ms_max: number
@@ -24,6 +24,7 @@ const { file, service } = JSON.parse(process.argv[2]!) as BusyHostConfig
 const outbox = openOutbox(file)
 const errors: string[] = []
 outbox.on("fault", ({ message }) => errors.push(message))
+outbox.on("blocked", ({ reason }) => errors.push(`blocked ${reason}`))
 const stream = outbox.stream("notes", outbox.newRef(service), { create: { session_id: "busy" } })
 const ended = new AbortController()
 let recorded = 0

@@ -26,6 +26,7 @@ export const row: StreamRow = {
   protocol: null,
   remote_id: null,
   remote_secret: null,
+  next_secret: null,
   service_id: "service_1",
   epoch: 1,
   url: null,

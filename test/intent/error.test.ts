@@ -17,8 +17,9 @@ describe("every code of the table", () => {
     })
 })
 
-test("only a lock, a full disk and its faults are retriable", () => {
+test("only a lock, a full disk and its faults, and a rotation without an answer are retriable", () => {
   expect(codes.flatMap(([code, { retriable }]) => (retriable ? [code] : []))).toEqual([
+    "rotation_unfinished",
     "busy",
     "disk_full",
     "storage_fault",

@@ -201,4 +201,25 @@ export const flusherBugs: readonly PlantedBug[] = [
     wrong: "a create of our form is posted to a server of which nobody knows what it is",
     caughtBy: byTest("wire/http-json", "opencode's own service never sees a create of our form"),
   },
+  {
+    patch: "rotation-sent-before-it-is-durable",
+    wrong: "a new secret is sent that a power loss can take from here, and then nobody has it",
+    caughtBy: byTest("flusher/rotate", "rotate > the new secret is stored, and survives power loss, before it is sent"),
+  },
+  {
+    patch: "next-secret-forgotten-with-the-answer",
+    wrong: "a rotation that brought no answer is taken for one that the service has not seen",
+    caughtBy: byTest(
+      "flusher/rotate",
+      "a rotation whose answer is lost > is ended by repeating it: no second rotation",
+    ),
+  },
+  {
+    patch: "revoked-by-our-own-rotation-blocks",
+    wrong: "a stream whose old secret was revoked stands, although the new one is stored beside it",
+    caughtBy: byTest(
+      "flusher/rotate",
+      "while a POST with the old secret is out > and is refused before the rotation has its answer: the new one is tried, and the answer changes nothing",
+    ),
+  },
 ]

@@ -269,4 +269,12 @@ export const storeBugs: readonly PlantedBug[] = [
     wrong: "the checksum of an op is written and never looked at",
     caughtBy: byTest("store/checksum", "any bit of the row: what is sent is what was recorded, or nothing"),
   },
+  {
+    patch: "rotation-overrides-a-given-secret",
+    wrong: "the secret that a person gives while a rotation is under way is overwritten by its end",
+    caughtBy: byTest(
+      "flusher/rotate",
+      "a secret that a person gives meanwhile stays, and the new one is kept beside it",
+    ),
+  },
 ]

@@ -12,6 +12,7 @@ const diedInElsewhere: Record<string, string> = {
   sync: "nobody yet",
   "cut batch": "test/flusher/narrow.test.ts, and the simulator",
   discard: "test/scenario/dead-letter.test.ts",
+  "forget rotation": "nobody: one that is not forgotten is what test/flusher/rotate.test.ts goes on with",
   "renew lease": "the simulator, and test/torture",
   "damaged-wal": "test/store/damaged-file.test.ts",
   quarantine: "test/store/quarantine.test.ts",

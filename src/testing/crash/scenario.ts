@@ -1,4 +1,5 @@
 /** Lives of a process, each step of which a crash is tried in. What becomes of every op does not depend on crashes. */
+import { SturdyError } from "../../intent/error.ts"
 import type { Client } from "../world/client.ts"
 import type { World } from "../world/world.ts"
 
@@ -156,4 +157,42 @@ export const crashScenarios: readonly CrashScenario[] = [
       ]
     },
   },
+  {
+    name: "rotate",
+    says: "The outbox gives the share another secret, and again when the first answer is lost.",
+    acts({ client, world, record }) {
+      return [
+        record("1"),
+        () => client.drained(),
+        () => rotate(client),
+        record("2"),
+        () => client.drained(),
+        () => world.net.script(client.name, ["lose response"]),
+        () => rotate(client, true),
+        record("3"),
+        () => client.drained(),
+        () => rotate(client),
+        record("4"),
+        () => client.drained(),
+      ]
+    },
+  },
 ]
+
+/** The share gets another secret: asked for until the service has said so, or once. */
+async function rotate(client: Client, once = false): Promise<void> {
+  const { world } = client
+  while (!client.killed) {
+    let answered = false
+    const rotation = client.stream.rotate().then(() => true, whetherUnfinished)
+    rotation.catch(() => {}).finally(() => (answered = true))
+    await world.until(`rotation by ${client.name}`, () => answered || client.killed)
+    if (client.killed || (await rotation) || once) return
+    await world.passes(1_000)
+  }
+}
+
+function whetherUnfinished(error: unknown): false {
+  if (error instanceof SturdyError && error.code === "rotation_unfinished") return false
+  throw error
+}

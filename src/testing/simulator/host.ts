@@ -25,6 +25,8 @@ interface Owed {
 const expectedCodes: ReadonlySet<string> = new Set([
   "outbox_full",
   "stream_closed",
+  "rotation_refused",
+  "rotation_unfinished",
   "busy",
   "disk_full",
   "storage_fault",

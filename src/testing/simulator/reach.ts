@@ -44,6 +44,7 @@ const failures = [
   "gap",
   "stale_epoch",
   "share_unknown",
+  "secret_replaced",
   "http_413",
   "http_429",
   "http_500",

@@ -101,9 +101,10 @@ export const serviceFaults = [
   },
   {
     name: "secret rotated",
-    says: "The owner gives the share a new secret; who holds the old one is blocked until he is told the new one.",
+    says: "The owner gives the share a new secret, and who holds the old one is blocked until he is told; or a host does.",
     weight: 1,
     async strike(sim, client, dice) {
+      if (dice.chance(0.5)) return sim.rotates(client)
       const said = await sim.owner.rotate()
       // Else they are told when they are blocked; now the answer to a POST with the old one may be on its way.
       if (said !== "rotated" || !dice.chance(0.5) || !client.opened) return said

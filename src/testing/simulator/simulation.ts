@@ -129,6 +129,20 @@ export class Simulation {
     }
   }
 
+  /** The host gives its share another secret; the answer comes when it comes, if it does. */
+  rotates(client: Client): string | undefined {
+    const { stream } = client
+    if (stream.isRemoved) return
+    this.owner.hasRotated = true
+    const said = (error?: unknown) => {
+      if (error instanceof Killed) return
+      if (error !== undefined && !isExpected(error)) throw error
+      this.world.say(`${client.name} ${error === undefined ? "has rotated" : `rotates: ${error.code}`}`)
+    }
+    void stream.rotate().then(() => said(), said)
+    return "by the host"
+  }
+
   /** A close that its process did not live to see ends never. */
   isClosing(client: Client): boolean {
     return this.#closing.has(client) && !client.killed

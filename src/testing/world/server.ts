@@ -51,6 +51,7 @@ export class Server {
     if (this.#dead) return new Response("the gateway finds nobody", { status: 502 })
     const response = await this.#service.fetch(asked)
     this.version += 1
+    this.#noteRotations(body)
     return this.#dead ? new Response("the gateway finds nobody", { status: 502 }) : response
   }
 
@@ -127,6 +128,12 @@ export class Server {
       const grant = service.redeemShare({ share_id, secret, writer_id }) as unknown as { share: LiveShare }
       return ask(grant.share) as PromiseLike<Awaited<T>>
     })
+  }
+
+  /** Whoever drew a secret that it has taken knows it, and so does the world. */
+  #noteRotations(body: string): void {
+    for (const [, secret] of body.matchAll(/"rotateSecret"\],\[\{"secret":"([\w-]+)"/g))
+      for (const ref of this.world.refs) if (this.isRoot(ref.share_id, secret!)) ref.secret = secret!
   }
 
   /** kill -9 now. */

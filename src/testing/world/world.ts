@@ -174,6 +174,13 @@ export class World {
     }
   }
 
+  /** Lets time pass, and what falls due happen at its time. */
+  async passes(ms: number): Promise<void> {
+    let passed = false
+    this.clock.timer(ms, () => (passed = true))
+    await this.until(`${ms} ms`, () => passed)
+  }
+
   async run<T>(what: string, promise: Promise<T>): Promise<T> {
     let ended = false
     const end = () => {

@@ -1,0 +1,1 @@
+ALTER TABLE `sturdy_stream` ADD `next_secret` text;
