@@ -8,6 +8,8 @@ const commands: Record<string, () => Promise<Command>> = {
   ops: async () => (await import("./ops.ts")).ops,
   batches: async () => (await import("./batches.ts")).batches,
   show: async () => (await import("./show.ts")).show,
+  export: async () => (await import("./export.ts")).exportOps,
+  backup: async () => (await import("./backup.ts")).backup,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,

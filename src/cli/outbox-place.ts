@@ -4,8 +4,8 @@ import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import { outboxFile } from "../opencode/data-place.ts"
-import { readingOutbox } from "../store/database.ts"
 import { bytesOf } from "../store/place.ts"
+import { readingOutbox } from "../store/reading.ts"
 import { type Input, textOption } from "./command.ts"
 import { note, printable } from "./terminal.ts"
 
@@ -43,7 +43,12 @@ export function placeText({ file, by: who }: OutboxPlace): string {
 export function readOutbox<T>(input: Input, read: (db: Database, place: OutboxPlace) => T): T {
   const place = outboxPlace(input)
   try {
-    const found = readingOutbox(place.file, (db) => read(db, place))
+    let copied: string | undefined
+    const found = readingOutbox(place.file, (db, reader) => {
+      copied = reader.note
+      return read(db, place)
+    })
+    if (copied !== undefined) note(copied)
     if (place.by !== "--db" && !input.options.json) note(`outbox: ${placeText(place)}`)
     return found
   } catch (error) {
