@@ -100,7 +100,6 @@ function copyInto(place: OutboxPlace, to: string): ExitCode {
       truncateSync(to, 0)
       db.prepare("vacuum into ?").run(to)
     })
-    if (reader.note !== undefined) note(reader.note)
   } catch (error) {
     throw explained(databaseError(error), place)
   } finally {
