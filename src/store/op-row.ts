@@ -82,7 +82,7 @@ export function wireOfRow(row: OpRow, stream: { name: string }): WireOp {
   })
 }
 
-/** What was recorded, as far as that can be told. */
+/** Is the row what was recorded, as far as its checksum can tell? */
 export function isWhole(row: OpRow): boolean {
   const found = isTyped(row) ? checksumOf(row) : undefined
   return row.checksum === null ? found !== undefined && isPlausible(row) : found === row.checksum

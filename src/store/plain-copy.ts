@@ -6,7 +6,7 @@
 import { chmodSync, constants, copyFileSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { assert, SturdyError } from "../intent/error.ts"
+import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import { isOpenHere } from "./database.ts"
 import { atOneInstant, suffixes } from "./instant.ts"
@@ -19,14 +19,14 @@ export interface PlainCopy {
 }
 
 /**
- * One instant of the file and its -wal, in a folder of its own (0700) among the temporary ones; undefined if somebody
- * writes without a pause.
+ * One instant of the file and its -wal, in a folder of its own (0700) among the temporary ones; undefined if this
+ * process has it open, or somebody writes without a pause.
  *
  * @throws SturdyError `database_unopenable`, `disk_full`.
  */
 export function copyPlainly(path: string, clock: Clock): PlainCopy | undefined {
   const original = realpathSync(path)
-  assert(!isOpenHere(original), `${original} is open in this process`)
+  if (isOpenHere(original)) return
   const folder = makeFolder(path)
   const remove = () => rmSync(folder, { recursive: true, force: true })
   const file = join(folder, "outbox.db")
