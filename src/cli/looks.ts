@@ -46,7 +46,7 @@ function lookAgain(place: OutboxPlace): Seen {
 }
 
 function lookAt({ file }: OutboxPlace): Look {
-  return readingOutbox(file, (db) => readLook(db, Date.now()))
+  return readingOutbox(file, (db) => readLook(db, Date.now()), { copies: false })
 }
 
 async function paused(ms: number, signal: AbortSignal): Promise<void> {

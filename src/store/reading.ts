@@ -14,6 +14,11 @@ import { copyPlainly } from "./plain-copy.ts"
 /** Of reads during which the file changed under a handle that was told that it does not. */
 const tries_max = 5
 
+export interface ReadingOptions {
+  /** If not, who is kept out is told so: for who looks again and again, and would copy again and again. @default true */
+  copies?: boolean
+}
+
 /** For as long as it takes to ask several questions. Close it: see `openDatabaseForReading`. */
 export class OutboxReader {
   #db: Database | undefined
@@ -23,7 +28,10 @@ export class OutboxReader {
   /** What the reader should know about what is read, for people. */
   note: string | undefined
 
-  constructor(readonly path: string) {}
+  constructor(
+    readonly path: string,
+    readonly options: ReadingOptions = {},
+  ) {}
 
   /** `body` may be run again: the file may have changed meanwhile, or somebody may have locked it. @throws SturdyError */
   read<T>(body: (db: Database) => T): T {
@@ -56,7 +64,8 @@ export class OutboxReader {
 
   /** In place of the file itself, if that is what helps. @throws what was caught */
   #openCopy(error: unknown): Database {
-    const why = this.#copied ? undefined : reasonToCopy(storageError(error, `reading ${this.path}`))
+    const mayCopy = this.options.copies !== false && !this.#copied
+    const why = !mayCopy ? undefined : reasonToCopy(storageError(error, `reading ${this.path}`))
     if (why === undefined) throw error
     this.#release()
     const copy = copyPlainly(this.path, systemClock)
@@ -100,8 +109,12 @@ function named(error: unknown, copy: string, path: string): unknown {
 }
 
 /** One question. */
-export function readingOutbox<T>(path: string, read: (db: Database, reader: OutboxReader) => T): T {
-  const reader = new OutboxReader(path)
+export function readingOutbox<T>(
+  path: string,
+  read: (db: Database, reader: OutboxReader) => T,
+  options?: ReadingOptions,
+): T {
+  const reader = new OutboxReader(path, options)
   try {
     return reader.read((db) => read(db, reader))
   } finally {

@@ -59,6 +59,13 @@ describe("an outbox that another process has for itself", () => {
       expect(leftovers()).toEqual([])
     })
 
+  test("is told as busy to who looks again and again", async () => {
+    await using dir = tempDir()
+    closedOutbox(dir.file())
+    await using _ = await exclusive(dir.file(), "pragma")
+    expect(errorOf(() => readingOutbox(dir.file(), () => {}, { copies: false })).code).toBe("busy")
+  })
+
   test("that cannot be copied either says why the copy was not made", async () => {
     await using dir = tempDir()
     closedOutbox(dir.file())
