@@ -5,7 +5,7 @@ import { findDamage } from "../store/suspect.ts"
 import { readStatus } from "../inspect/status.ts"
 import { SturdyError } from "../intent/error.ts"
 import { bytesOf } from "../store/place.ts"
-import { OutboxReader } from "../store/reading.ts"
+import { OutboxView } from "../store/reading.ts"
 import type { Command, ExitCode, Input } from "./command.ts"
 import { databaseError } from "./database-error.ts"
 import {
@@ -93,7 +93,7 @@ async function ended(child: Bun.Subprocess, unfinished: string, bytes_max: numbe
 
 /** In a process of its own, which may be killed at any moment. */
 function copyInto(place: OutboxPlace, to: string): ExitCode {
-  const reader = new OutboxReader(place.file)
+  const reader = new OutboxView(place.file)
   try {
     reader.read((db) => {
       // Of an attempt before.
@@ -105,7 +105,7 @@ function copyInto(place: OutboxPlace, to: string): ExitCode {
   } finally {
     reader.close()
   }
-  const copy = new OutboxReader(to)
+  const copy = new OutboxView(to)
   try {
     const damage = copy.read((db) => findDamage(db))
     if (damage === undefined) return 0
@@ -138,7 +138,7 @@ interface Copied {
 }
 
 function described(file: string): Copied {
-  const reader = new OutboxReader(file)
+  const reader = new OutboxView(file)
   try {
     const { pending, dead, streams } = reader.read((db) => readStatus(db))
     return { bytes: statSync(file).size, streams: streams.length, pending, dead }

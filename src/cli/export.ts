@@ -8,7 +8,7 @@ import { opStates } from "../inspect/ops.ts"
 import { Redactor } from "../inspect/redact.ts"
 import { redactedOp, redactedSummary } from "../inspect/redacted.ts"
 import { systemRandom } from "../intent/system.ts"
-import { openDamaged, type DamagedReader } from "../store/damaged-reading.ts"
+import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
 import { isDamage } from "../store/fault.ts"
 import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./command.ts"
 import { damageLines } from "./damage-text.ts"
@@ -59,7 +59,7 @@ ${dbHelp}
     if (filter.all && filter.state !== undefined)
       throw new UsageError("--all and --state say different things: name one of them", exportOps)
     const place = outboxPlace(input)
-    let reader: DamagedReader | undefined
+    let reader: DamagedView | undefined
     let sink: Sink | undefined
     try {
       reader = openDamaged(place.file)
@@ -80,7 +80,7 @@ ${dbHelp}
 async function write(
   input: Input,
   place: OutboxPlace,
-  reader: DamagedReader,
+  reader: DamagedView,
   found: OpExport,
   sink: Sink,
 ): Promise<ExitCode> {

@@ -4,7 +4,7 @@
  * Around what is damaged: what could not be read is told.
  */
 import type { Database } from "bun:sqlite"
-import type { DamagedReader } from "../store/damaged-reading.ts"
+import type { DamagedView } from "../store/damaged-reading.ts"
 import { isDamage } from "../store/fault.ts"
 import { endSeq, firstSeq, type StreamRow } from "../store/stream.ts"
 import { type Part, RowsAround } from "./around-damage.ts"
@@ -43,7 +43,7 @@ export class OpExport {
   #sources: Sources | undefined
 
   constructor(
-    readonly reader: DamagedReader,
+    readonly reader: DamagedView,
     readonly filter: ExportFilter,
   ) {}
 

@@ -6,12 +6,12 @@ import { systemClock } from "../intent/system.ts"
 import { isDamage } from "./fault.ts"
 import { hasRoots, rebuildFirstPage } from "./first-page.ts"
 import { Handle } from "./handle.ts"
-import { OutboxReader } from "./reading.ts"
+import { OutboxView } from "./reading.ts"
 import { copyPlainly } from "./plain-copy.ts"
 import { isOutbox } from "./quarantine.ts"
 
-export interface DamagedReader {
-  /** As `OutboxReader.read`: it may run the body again. */
+export interface DamagedView {
+  /** As `OutboxView.read`: it may run the body again. */
   read<T>(body: (db: Database) => T): T
   /** What the reader should know about what is read, for people. */
   readonly note: string | undefined
@@ -23,10 +23,10 @@ export interface DamagedReader {
 /**
  * As it lies, if SQLite finds the tables; else a copy of it. An outbox that is not damaged is read like any.
  *
- * @throws SturdyError as `OutboxReader.read`, if there is no outbox, or nothing to be had.
+ * @throws SturdyError as `OutboxView.read`, if there is no outbox, or nothing to be had.
  */
-export function openDamaged(path: string): DamagedReader {
-  const reader = new OutboxReader(path)
+export function openDamaged(path: string): DamagedView {
+  const reader = new OutboxView(path)
   try {
     reader.read(findTables)
     return Object.assign(reader, { isRebuilt: false })
@@ -48,7 +48,7 @@ function findTables(db: Database): void {
     db.prepare(`select 1 from ${table} limit 0`).all()
 }
 
-function rebuilt(path: string, error: unknown): DamagedReader {
+function rebuilt(path: string, error: unknown): DamagedView {
   const copy = copyPlainly(path, systemClock)
   if (!copy) throw error
   try {

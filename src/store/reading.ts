@@ -20,7 +20,7 @@ export interface ReadingOptions {
 }
 
 /** For as long as it takes to ask several questions. Close it: see `openDatabaseForReading`. */
-export class OutboxReader {
+export class OutboxView {
   #db: Database | undefined
   /** Of a file without a -wal, which is read without locks: who opens it now may change it. */
   #unlocked: string | undefined
@@ -111,10 +111,10 @@ function named(error: unknown, copy: string, path: string): unknown {
 /** One question. */
 export function readingOutbox<T>(
   path: string,
-  read: (db: Database, reader: OutboxReader) => T,
+  read: (db: Database, reader: OutboxView) => T,
   options?: ReadingOptions,
 ): T {
-  const reader = new OutboxReader(path, options)
+  const reader = new OutboxView(path, options)
   try {
     return reader.read((db) => read(db, reader))
   } finally {

@@ -1,7 +1,7 @@
 /** Looking into an outbox that somebody keeps for himself, or whose folder does not let SQLite read beside others. */
 import { chmodSync, readdirSync } from "node:fs"
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { OutboxReader, readingOutbox } from "../../src/store/reading.ts"
+import { OutboxView, readingOutbox } from "../../src/store/reading.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
@@ -95,7 +95,7 @@ test.skipIf(process.getuid?.() === 0)("an outbox in a folder that is read-only i
 test("a file without a -wal that is opened and written while it is read is read again", async () => {
   await using dir = tempDir()
   closedOutbox(dir.file())
-  const reader = new OutboxReader(dir.file())
+  const reader = new OutboxView(dir.file())
   let reads = 0
   const found = reader.read((db) => {
     reads += 1
