@@ -43,11 +43,13 @@ export class WholeFile {
       if (exists(path)) throw new FileRefused(`${path} exists: name another file, nothing is overwritten`)
       const folder = realpathSync(dirname(resolve(path)))
       this.unfinished = join(folder, `.${basename(path)}.${randomId(systemRandom, 64)}.unfinished`)
+      // Before there is a file: else a signal in between would leave it.
+      for (const signal of signals) process.once(signal, this.#end)
       this.#fd = openSync(this.unfinished, "wx", 0o600)
     } catch (error) {
+      this.#unlisten()
       throw refusal(error, path)
     }
-    for (const signal of signals) process.once(signal, this.#end)
   }
 
   /** @throws FileRefused */
@@ -90,10 +92,14 @@ export class WholeFile {
   abandon(): void {
     if (this.#isOver) return
     this.#isOver = true
-    for (const signal of signals) process.off(signal, this.#end)
+    this.#unlisten()
     this.onInterrupt()
     closeSync(this.#fd)
     for (const suffix of ["", "-journal"]) rmSync(this.unfinished + suffix, { force: true })
+  }
+
+  #unlisten(): void {
+    for (const signal of signals) process.off(signal, this.#end)
   }
 }
 
