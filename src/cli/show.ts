@@ -10,7 +10,7 @@ import { batchLines } from "./batch-text.ts"
 import { findId } from "./op-id.ts"
 import { opLines, type ShownOp } from "./op-text.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { Secrets } from "./payload.ts"
+import { Secrets } from "./secrets.ts"
 import { print, printJson } from "./terminal.ts"
 
 export const show: Command = {

@@ -101,8 +101,8 @@ function fill(file: string, ino: number): void {
   }
 }
 
-/** A damaged database of somebody else's stays where it is. */
-function isOutbox(file: string): boolean {
+/** By what is left of its bytes. Not of a file that this process has open. */
+export function isOutbox(file: string): boolean {
   const main = headOf(file)
   const wal = headOf(`${file}-wal`)
   if (main.length <= 1) return wal.length > 0
