@@ -1,0 +1,84 @@
+/** What a check of `sturdy doctor` is, what it finds, and how it reads the outbox beside whoever is at work in it. */
+import { SQLiteError, type Database } from "bun:sqlite"
+import { statSync } from "node:fs"
+import { SturdyError } from "../../intent/error.ts"
+import { readingOutbox } from "../../store/database.ts"
+import { bytesOf } from "../../store/place.ts"
+import { databaseError } from "../database-error.ts"
+import type { OutboxPlace } from "../outbox-place.ts"
+
+/** `wrong`: it does not get well by itself. `warning`: it may, or it is a risk. `note`: nothing to do. */
+export type Level = "ok" | "note" | "warning" | "wrong"
+
+export interface Observation {
+  level: Level
+  message: string
+  /** What a person can do about it. */
+  cure?: string
+  /** To paste; what a person must fill in is in capitals. */
+  command?: string
+  /** For programs: whatever the message counts or names. */
+  [fact: string]: unknown
+}
+
+export interface Finding extends Observation {
+  /** Name of the check. */
+  check: string
+}
+
+export interface Check {
+  name: string
+  /** Reads what is in the outbox: left out if it cannot be opened. */
+  needs?: "database"
+  run(context: Context): Iterable<Observation> | AsyncIterable<Observation>
+}
+
+export interface Context {
+  place: OutboxPlace
+  /** Where the outbox lies, links followed: its -wal is beside this. */
+  file: string
+  /** ms since the epoch, when the doctor came. */
+  now: number
+  /** Tables of a host's own, if the outbox lives in the host's database. */
+  hostTables: readonly string[]
+  /** Why the outbox cannot be opened. */
+  unopened: SturdyError | undefined
+  /** What was found up to now. */
+  found: readonly Finding[]
+  offline: boolean
+  /** Of the host's, for one service: a gateway's key. */
+  headersFor(service: string): Record<string, string>
+  /** One look into the outbox, repeated if somebody changed the file under it. */
+  read<T>(look: (db: Database) => T): T
+  /** On a terminal, as long as the check runs. */
+  progress(what: string, done?: number, total?: number): void
+}
+
+const looks_max = 3
+
+/**
+ * Without a -wal nobody has the file open, and it is read as one that does not change (store/database.ts). A host that
+ * starts meanwhile may change it all the same: what was read then is not what is in it.
+ */
+export function readSteadily<T>(file: string, look: (db: Database) => T): T {
+  for (let looks = 1; ; looks++) {
+    const isHeld = bytesOf(`${file}-wal`) > 0
+    const before = stampOf(file)
+    const isStill = () => isHeld || looks >= looks_max || stampOf(file) === before
+    try {
+      const found = readingOutbox(file, look)
+      if (isStill()) return found
+    } catch (error) {
+      if (isStill() || !isOfFile(error)) throw error
+    }
+  }
+}
+
+function stampOf(file: string): string {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  return stats ? `${stats.ino} ${stats.size} ${stats.mtimeMs} ${bytesOf(`${file}-wal`) > 0}` : ""
+}
+
+function isOfFile(error: unknown): boolean {
+  return error instanceof SturdyError || error instanceof SQLiteError || databaseError(error) !== error
+}

@@ -1,0 +1,207 @@
+/** The outbox as a database: what opens it, its schema, and every page of it. */
+import { Database } from "bun:sqlite"
+import { readSchema } from "../../inspect/outbox-file.ts"
+import * as limit from "../../intent/limit.ts"
+import { application_id } from "../../store/place.ts"
+import { version as schema_version } from "../../store/migrate.ts"
+import packageJson from "../../../package.json" with { type: "json" }
+import { commandLine } from "../outbox-place.ts"
+import { printable } from "../terminal.ts"
+import { bytesText, count } from "../words.ts"
+import type { Check, Context, Observation } from "./check.ts"
+import { schemaFaults } from "./golden-schema.ts"
+
+export const runtimeCheck: Check = {
+  name: "runtime",
+  *run() {
+    const { bun } = packageJson.engines
+    const facts = { sqlite: sqliteVersion(), bun: Bun.version, sturdy: packageJson.version }
+    const text = `sturdy ${facts.sturdy}, Bun ${facts.bun}, SQLite ${facts.sqlite}`
+    if (!Bun.semver.satisfies(Bun.version, bun))
+      yield { level: "wrong", message: `${text}: Sturdy needs Bun ${bun}`, cure: "Upgrade Bun.", ...facts }
+    else yield { level: "ok", message: text, ...facts }
+  },
+}
+
+function sqliteVersion(): string {
+  using db = new Database(":memory:")
+  const statement = db.prepare("select sqlite_version() as version")
+  const { version } = statement.get() as { version: string }
+  statement.finalize()
+  return version
+}
+
+export const databaseCheck: Check = {
+  name: "database",
+  *run(context) {
+    const { unopened } = context
+    if (unopened) {
+      yield unopenedFinding(context, unopened.message, unopened.hint, unopened.code)
+      return
+    }
+    yield* context.read((db) => [...databaseFaults(db, context)])
+  },
+}
+
+function unopenedFinding({ place }: Context, message: string, hint: string, code: string): Observation {
+  const isDamaged = code === "database_corrupt" || code === "database_not_sqlite"
+  if (!isDamaged) return { level: "wrong", message, cure: hint, code }
+  return {
+    level: "wrong",
+    message,
+    cure: "End the programs that have it open, keep a copy, then put it aside; a fresh outbox begins, and what can still be read is in `sturdy export`:",
+    command: commandLine(place, "doctor", "--quarantine"),
+    code,
+  }
+}
+
+interface Pragmas {
+  application_id: number
+  journal_mode: string
+  auto_vacuum: number
+  page_size: number
+  page_count: number
+  freelist_count: number
+}
+
+function pragmasOf(db: Database): Pragmas {
+  const one = (name: keyof Pragmas) => (db.prepare(`pragma ${name}`).get() as Pragmas)[name]
+  const number = (name: keyof Pragmas) => one(name) as number
+  return {
+    application_id: number("application_id"),
+    journal_mode: one("journal_mode") as string,
+    auto_vacuum: number("auto_vacuum"),
+    page_size: number("page_size"),
+    page_count: number("page_count"),
+    freelist_count: number("freelist_count"),
+  }
+}
+
+/** Of the default quota: a host may have set another, which is nowhere in the file. */
+const quota_near = 0.8
+const incremental = 2
+
+function* databaseFaults(db: Database, { hostTables, place }: Context): Generator<Observation> {
+  const pragmas = pragmasOf(db)
+  const { page_size, page_count, freelist_count, journal_mode } = pragmas
+  const used = (page_count - freelist_count) * page_size
+  const free = freelist_count * page_size
+  const facts = { ...pragmas, used_bytes: used, free_bytes: free }
+  if (hostTables.length > 0) yield* hostFaults(hostTables, pragmas)
+  else yield* ownFaults(pragmas)
+  if (used >= quota_near * limit.outbox_bytes_max)
+    yield {
+      level: "warning",
+      message: `${bytesText(used)} are in it; at its quota, by default ${bytesText(limit.outbox_bytes_max)}, nothing more is recorded`,
+      cure: "Let it drain; see what stands in the way, or raise outboxBytesMax in the host:",
+      command: commandLine(place, "status"),
+      ...facts,
+    }
+  yield {
+    level: "ok",
+    message: `${bytesText(used)} used, ${bytesText(free)} free, journal_mode ${printable(journal_mode)}`,
+    ...facts,
+  }
+}
+
+function* hostFaults(hostTables: readonly string[], { journal_mode }: Pragmas): Generator<Observation> {
+  const shown = hostTables.slice(0, 3).map(printable).join(", ")
+  const more = hostTables.length > 3 ? ` and ${count(hostTables.length - 3, "more", "more")}` : ""
+  yield {
+    level: "note",
+    message: `it lives in a host's own database, beside its tables ${shown}${more}: file and pragmas are the host's to say`,
+    tables: hostTables.length,
+  }
+  if (journal_mode === "memory" || journal_mode === "off")
+    yield {
+      level: "wrong",
+      message: `journal_mode is ${journal_mode}: the database survives no power loss, and a kill may damage it`,
+      cure: "Let the host use journal_mode=WAL, or give the outbox its own file.",
+      journal_mode,
+    }
+}
+
+function* ownFaults({ application_id: found, journal_mode, auto_vacuum }: Pragmas): Generator<Observation> {
+  if (found !== application_id)
+    yield {
+      level: "warning",
+      message: `application_id is ${found}, not Sturdy's: another program has marked this file as its own`,
+      cure: "See which other program uses this file, and give the outbox one of its own.",
+      application_id: found,
+    }
+  // Read as a file that does not change, its header says wal, and SQLite off or delete.
+  if (journal_mode !== "wal" && journal_mode !== "off" && journal_mode !== "delete")
+    yield {
+      level: "warning",
+      message: `journal_mode is ${printable(journal_mode)}: another program has changed it`,
+      cure: "The next program that opens the outbox sets it back to WAL.",
+      journal_mode,
+    }
+  if (auto_vacuum !== incremental)
+    yield {
+      level: "note",
+      message: "the file never shrinks: auto_vacuum was not set when it was made, or another program changed it",
+      auto_vacuum,
+    }
+}
+
+export const schemaCheck: Check = {
+  name: "schema",
+  needs: "database",
+  *run({ read }) {
+    const { schema, faults } = read((db) => ({ schema: readSchema(db), faults: schemaFaults(db) }))
+    yield* faults
+    const { version, compatible_version } = schema
+    const facts = { version_of_file: version, compatible_version, version_of_sturdy: schema_version }
+    if (compatible_version > schema_version)
+      yield {
+        level: "wrong",
+        message: `the file has schema ${version} and needs a Sturdy with schema ${compatible_version}; this one has ${schema_version}`,
+        cure: "Upgrade Sturdy.",
+        ...facts,
+      }
+    else if (version > schema_version)
+      yield {
+        level: "note",
+        message: `the file has schema ${version}, of a newer Sturdy; this one has ${schema_version} and may still use it`,
+        ...facts,
+      }
+    else if (version < schema_version)
+      yield {
+        level: "note",
+        message: `the file has schema ${version}; the next program that opens it with this Sturdy brings it to ${schema_version}`,
+        ...facts,
+      }
+    else if (faults.length === 0) yield { level: "ok", message: `version ${version}, as this Sturdy makes it`, ...facts }
+  },
+}
+
+/** What SQLite tells of a damaged file at most. */
+const page_faults_max = 100
+
+export const pageCheck: Check = {
+  name: "pages",
+  needs: "database",
+  *run({ read, progress, place }) {
+    progress("looking at every page")
+    const { pages, faults } = read((db) => ({
+      pages: pragmasOf(db).page_count,
+      faults: (db.prepare(`pragma quick_check(${page_faults_max})`).all() as { quick_check: string }[])
+        .flatMap((row) => row.quick_check.split("\n"))
+        .filter((line) => line !== "ok" && !line.startsWith("*** in database")),
+    }))
+    if (faults.length === 0) {
+      yield { level: "ok", message: `${count(pages, "page")}, each as SQLite writes it`, pages }
+      return
+    }
+    const shown = faults.slice(0, 3).map(printable).join("; ")
+    const more = faults.length > 3 ? `; and ${count(faults.length - 3, "more", "more")}` : ""
+    yield {
+      level: "wrong",
+      message: `pages are damaged: ${shown}${more}`,
+      cure: "Check the disk. End the programs that have the outbox open, keep a copy, then put it aside; a fresh one begins:",
+      command: commandLine(place, "doctor", "--quarantine"),
+      faults,
+    }
+  },
+}
