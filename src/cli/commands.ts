@@ -1,13 +1,20 @@
 /** The commands, and how they are found by the words that begin a command line. */
 import type { Command } from "./command.ts"
 
-/** Loaded when asked for. */
+/** Loaded when asked for. `dead` and `ref` alone are the first of their group. */
 const commands: Record<string, () => Promise<Command>> = {
   status: async () => (await import("./status.ts")).status,
   streams: async () => (await import("./streams.ts")).streams,
   ops: async () => (await import("./ops.ts")).ops,
   batches: async () => (await import("./batches.ts")).batches,
   show: async () => (await import("./show.ts")).show,
+  "dead list": async () => (await import("./dead-list.ts")).deadList,
+  "dead show": async () => (await import("./dead-show.ts")).deadShow,
+  "dead retry": async () => (await import("./dead-retry.ts")).deadRetry,
+  "dead discard": async () => (await import("./dead-discard.ts")).deadDiscard,
+  unblock: async () => (await import("./unblock.ts")).unblock,
+  flush: async () => (await import("./flush.ts")).flush,
+  "ref show": async () => (await import("./ref-show.ts")).refShow,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,

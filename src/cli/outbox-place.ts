@@ -36,19 +36,26 @@ export function placeText({ file, by: who }: OutboxPlace): string {
   return `${printable(shown)} (${by[who]})`
 }
 
-/**
- * Reads, whoever else has it open: nothing is changed, nobody is waited for. Says on standard error which outbox it is
- * where the command line does not.
- */
+/** Reads, whoever else has it open: nothing is changed, nobody is waited for. Says which outbox it is, as `notePlace`. */
 export function readOutbox<T>(input: Input, read: (db: Database, place: OutboxPlace) => T): T {
+  const found = lookAtOutbox(input, read)
+  notePlace(input, outboxPlace(input))
+  return found
+}
+
+/** The same without a word: for a look before something is done. */
+export function lookAtOutbox<T>(input: Input, read: (db: Database, place: OutboxPlace) => T): T {
   const place = outboxPlace(input)
   try {
-    const found = readingOutbox(place.file, (db) => read(db, place))
-    if (place.by !== "--db" && !input.options.json) note(`outbox: ${placeText(place)}`)
-    return found
+    return readingOutbox(place.file, (db) => read(db, place))
   } catch (error) {
     throw explained(error, place)
   }
+}
+
+/** On standard error, for a person who did not name it. */
+export function notePlace(input: Input, place: OutboxPlace): void {
+  if (place.by !== "--db" && !input.options.json) note(`outbox: ${placeText(place)}`)
 }
 
 /** What went wrong with this outbox, with what a person can do about it. */

@@ -8,7 +8,9 @@ export class Secrets {
 
   constructor(db: Database) {
     const rows = db.prepare("select * from sturdy_stream").all() as { secret: string; remote_secret?: string | null }[]
-    this.#secrets = [...new Set(rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]))].filter(Boolean)
+    const secrets = rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]).filter(Boolean)
+    // As they stand in JSON too: those that a service made may hold any sign.
+    this.#secrets = [...new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
   }
 
   hide(text: string): string {

@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite"
 import { batchAt, type BatchSummary, readBatch } from "../inspect/batches.ts"
 import { readOp } from "../inspect/op.ts"
 import { type OpSummary, readOps } from "../inspect/ops.ts"
+import type { KnownId } from "../inspect/op-ids.ts"
 import { firstSeq, localSeq } from "../store/stream.ts"
 import { type Command } from "./command.ts"
 import { batchLines } from "./batch-text.ts"
@@ -31,10 +32,12 @@ ${dbHelp}
     const now = Date.now()
     const shown = readOutbox(input, (db, place) => {
       const id = findId(db, input.positionals[0]!)
-      const secrets = new Secrets(db)
-      return { place, ...(id.kind === "op" ? opShown(db, id, secrets) : batchShown(db, id.id, secrets)) }
+      return { place, ...shownOf(db, id, new Secrets(db)) }
     })
-    if (input.options.json) printJson({ version: 1, kind: shown.kind, ...jsonOf(shown, full) })
+    const { json } = input.options
+    if (shown.kind === "op" && json) printJson({ version: 1, kind: "op", ...opJson(shown.op, full) })
+    else if (shown.kind === "batch" && json)
+      printJson({ version: 1, kind: "batch", ...shown.batch, members: shown.ops })
     else if (shown.kind === "op") for (const line of opLines(shown.op, { now, full, place: shown.place })) print(line)
     else for (const line of batchLines(shown.batch, shown.ops, now)) print(line)
     return 0
@@ -43,33 +46,27 @@ ${dbHelp}
 
 type Shown = { kind: "op"; op: ShownOp } | { kind: "batch"; batch: BatchSummary; ops: OpSummary[] }
 
-function opShown(db: Database, { id, seq }: { id: string; seq: number }, secrets: Secrets): Shown {
-  const op = readOp(db, id, seq)
-  const stream = db
-    .prepare(
-      "select cursor, attempts, next_attempt_at, last_error, block, block_message from sturdy_stream where stream_id = ?",
-    )
-    .get(Math.floor(seq / firstSeq(1))) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
-  const { cursor, ...standing } = stream
-  return {
-    kind: "op",
-    op: secrets.hideIn({
-      ...op,
-      batch: batchAt(db, seq) ?? null,
-      standing: { ...standing, ahead: Math.max(0, localSeq(seq) - localSeq(cursor) - 1) },
-    }),
-  }
-}
-
-function batchShown(db: Database, batch_id: string, secrets: Secrets): Shown {
-  const { batch, first, last } = readBatch(db, batch_id)!
+function shownOf(db: Database, id: KnownId, secrets: Secrets): Shown {
+  if (id.kind === "op") return { kind: "op", op: opShown(db, id, secrets) }
+  const { batch, first, last } = readBatch(db, id.id)!
   const { ops } = readOps(db, { after: first - 1, to: last, limit: batch.ops })
   return { kind: "batch", batch, ops: ops.map((op) => secrets.hideIn(op)) }
 }
 
-function jsonOf(shown: Shown, full: boolean): object {
-  if (shown.kind === "batch") return { ...shown.batch, members: shown.ops }
-  const { call, result, ...op } = shown.op
+export function opShown(db: Database, { id, seq }: KnownId, secrets: Secrets): ShownOp {
+  const { cursor, ...standing } = db
+    .prepare(
+      "select cursor, attempts, next_attempt_at, last_error, block, block_message from sturdy_stream where stream_id = ?",
+    )
+    .get(Math.floor(seq / firstSeq(1))) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
+  return secrets.hideIn({
+    ...readOp(db, id, seq),
+    batch: batchAt(db, seq) ?? null,
+    standing: { ...standing, ahead: Math.max(0, localSeq(seq) - localSeq(cursor) - 1) },
+  })
+}
+
+export function opJson({ call, result, ...op }: ShownOp, full: boolean): object {
   if (full) return { ...op, call, result }
   if (!call) return { ...op, call: null }
   const { args, ...rest } = call

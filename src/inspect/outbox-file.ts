@@ -40,3 +40,14 @@ export interface SchemaSummary {
 export function readSchema(db: Database): SchemaSummary {
   return db.prepare("select version, compatible_version from sturdy_meta").get() as SchemaSummary
 }
+
+/** The outbox lives in a host's own database. */
+export function hasTablesOfOthers(db: Database): boolean {
+  const { others } = db
+    .prepare(
+      `select count(*) as others from sqlite_schema
+       where type = 'table' and name not like 'sturdy\\_%' escape '\\' and name not like 'sqlite\\_%' escape '\\'`,
+    )
+    .get() as { others: number }
+  return others > 0
+}

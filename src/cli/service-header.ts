@@ -1,0 +1,38 @@
+/**
+ * A header that a service, or a gateway before it, wants with every request, e.g. a key. Its value comes from the
+ * environment, since everybody on the machine can read a command line; and it goes to one service only.
+ */
+import { type Command, type Input, textOption, UsageError } from "./command.ts"
+
+export const headerHelp = `  --header-env NAME=VARIABLE  send this header, with the value of that environment variable
+  --service URL               … to this service, where the outbox has streams at several`
+export const headerOptions = { "header-env": { type: "string" }, service: { type: "string" } } as const
+
+export type HeadersOf = (attempt: { service: string }) => Record<string, string>
+
+/** `services`: those that are about to be spoken to. @throws UsageError */
+export function headersOption(command: Command, input: Input, services: readonly string[]): HeadersOf | undefined {
+  const text = textOption(input, "header-env")
+  const wanted = textOption(input, "service")
+  if (text === undefined) {
+    if (wanted === undefined) return
+    throw new UsageError("--service goes with --header-env", command)
+  }
+  const [, name, variable] = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(\w+)$/.exec(text) ?? []
+  // Not repeated: it may be the value itself.
+  if (name === undefined || variable === undefined)
+    throw new UsageError(
+      "--header-env must be NAME=VARIABLE, the name of a header and of an environment variable",
+      command,
+    )
+  const value = process.env[variable]
+  if (!value) throw new UsageError(`--header-env: the environment variable ${variable} is not set`, command)
+  const service = oneOf(command, [...new Set(services)], wanted)
+  return (attempt) => (attempt.service === service ? { [name]: value } : {})
+}
+
+function oneOf(command: Command, services: readonly string[], wanted: string | undefined): string | undefined {
+  const found = wanted === undefined ? services : services.filter((service) => service.startsWith(wanted))
+  if (found.length <= 1) return found[0]
+  throw new UsageError(`which service is the header for? Say --service with one of ${found.join(", ")}`, command)
+}

@@ -1,0 +1,94 @@
+/** `sturdy unblock`: a block lifted by a person, with what they change so that it does not come back. */
+import { readStreams } from "../inspect/status.ts"
+import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
+import { actingOutbox } from "./acting.ts"
+import { type Command, textOption, UsageError } from "./command.ts"
+import { checkStream } from "./known-stream.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox-place.ts"
+import { secretHelp, secretOption } from "./secret-file.ts"
+import { note, print, printable, printJson } from "./terminal.ts"
+
+export const unblock: Command = {
+  name: "unblock",
+  summary: "lift a stream's block: now, or with another secret or service",
+  usage: `STREAM… | --all [--reason REASON] [--secret-file FILE] [--service URL] [--accept-server] ${dbUsage} [--json]`,
+  help: `
+Lifts the block that stops a stream: what is pending is due at once, but not before a Retry-After of the service. It is sent
+by the program that has the outbox open, within the length of a lease, or by \`sturdy flush\`. If what blocked it is not
+mended, the stream stands again, and nothing is lost.
+
+  --all               every blocked stream,
+  --reason REASON     … that is blocked for this reason
+${secretHelp}
+  --service URL       the service has moved: its new endpoint
+  --accept-server     another server answers there now, and is meant: what is kept here is sent to it
+${dbHelp}
+  --json              {"version","stream","was"} per stream; was: the reason, or null`,
+  options: {
+    ...dbOption,
+    all: { type: "boolean" },
+    reason: { type: "string" },
+    "secret-file": { type: "string" },
+    service: { type: "string" },
+    "accept-server": { type: "boolean" },
+  },
+  positionals: [0, Infinity],
+  async run(input) {
+    const { all, json } = input.options
+    const reason = textOption(input, "reason")
+    if ((all === true) === input.positionals.length > 0)
+      throw new UsageError(all ? "either STREAMs or --all" : "which stream? Name it, or say --all", unblock)
+    if (reason !== undefined && !all) throw new UsageError("--reason goes with --all", unblock)
+    const change = changeOf(input)
+    if (change.secret !== undefined && input.positionals.length !== 1)
+      throw new UsageError("a secret is that of one stream: name one", unblock)
+    const names = lookAtOutbox(input, (db) => {
+      for (const name of input.positionals) checkStream(db, name)
+      const blocked = readStreams(db).filter(({ block }) => block !== null && (reason ?? block) === block)
+      return all ? blocked.map(({ stream }) => stream) : input.positionals
+    })
+    if (names.length === 0) {
+      note(reason === undefined ? "no stream is blocked" : `no stream is blocked by ${printable(reason)}`)
+      return 0
+    }
+    return actingOutbox(input, (outbox, place) => {
+      for (const name of names) {
+        const stream = outbox.stream(name)
+        const was = stream.status().block?.reason ?? null
+        stream.unblock(change)
+        if (json) printJson({ version: 1, stream: name, was })
+        else
+          print(
+            `${printable(name)}: ${was === null ? "was not blocked" : `the block ${was} is lifted`}${changedText(change)}`,
+          )
+      }
+      if (!json) note(`sent by whoever has the outbox open, or by \`${commandLine(place, "flush")}\``)
+      return 0
+    })
+  },
+}
+
+type Change = { secret?: string; service?: string; acceptServer?: boolean }
+
+function changeOf(input: Parameters<Command["run"]>[0]): Change {
+  const secret = secretOption(unblock, input)
+  const service = textOption(input, "service")
+  const problem = service === undefined ? undefined : endpointProblem(service)
+  if (problem) throw new UsageError(`--service ${problem}`, unblock)
+  return {
+    ...(secret !== undefined && { secret }),
+    // An origin alone is that of a service at its usual path.
+    ...(service !== undefined && { service: new URL(service).pathname === "/" ? endpointOf(service) : service }),
+    ...(input.options["accept-server"] === true && { acceptServer: true }),
+  }
+}
+
+/** Never the secret. */
+function changedText({ secret, service, acceptServer }: Change): string {
+  const changed = [
+    secret !== undefined && "another secret is stored",
+    service !== undefined && `the service is ${service}`,
+    acceptServer && "whatever server answers next is taken for its own",
+  ].filter(Boolean)
+  return changed.length > 0 ? `; ${changed.join("; ")}` : ""
+}
