@@ -15,6 +15,7 @@ const commands: Record<string, () => Promise<Command>> = {
   unblock: async () => (await import("./unblock.ts")).unblock,
   flush: async () => (await import("./flush.ts")).flush,
   "ref show": async () => (await import("./ref-show.ts")).refShow,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,

@@ -101,8 +101,11 @@ function fill(file: string, ino: number): void {
   }
 }
 
-/** A damaged database of somebody else's stays where it is. */
-function isOutbox(file: string): boolean {
+/**
+ * A damaged database of somebody else's stays where it is. Not while this process has the file open: what is opened here
+ * drops SQLite's locks when it is closed.
+ */
+export function isOutbox(file: string): boolean {
   const main = headOf(file)
   const wal = headOf(`${file}-wal`)
   if (main.length <= 1) return wal.length > 0
@@ -113,7 +116,7 @@ function isOutbox(file: string): boolean {
   return main.readUInt32BE(68) === application_id || main.includes("sturdy_") || wal.includes("sturdy_")
 }
 
-/** The schema lies within the first pages. No connection of this process has the file open: closing drops no locks. */
+/** The schema lies within the first pages. */
 function headOf(path: string): Buffer {
   if (bytesOf(path) === 0) return Buffer.alloc(0)
   const head = Buffer.alloc(64 * 1024)

@@ -5,7 +5,7 @@ import { SturdyError } from "../../intent/error.ts"
 import { readingOutbox } from "../../store/database.ts"
 import { bytesOf } from "../../store/place.ts"
 import { databaseError } from "../database-error.ts"
-import type { OutboxPlace } from "../outbox-place.ts"
+import { commandLine, type OutboxPlace } from "../outbox-place.ts"
 
 /** `wrong`: it does not get well by itself. `warning`: it may, or it is a risk. `note`: nothing to do. */
 export type Level = "ok" | "note" | "warning" | "wrong"
@@ -14,9 +14,9 @@ export interface Observation {
   level: Level
   message: string
   /** What a person can do about it. */
-  cure?: string
+  cure?: string | undefined
   /** To paste; what a person must fill in is in capitals. */
-  command?: string
+  command?: string | undefined
   /** For programs: whatever the message counts or names. */
   [fact: string]: unknown
 }
@@ -52,6 +52,14 @@ export interface Context {
   read<T>(look: (db: Database) => T): T
   /** On a terminal, as long as the check runs. */
   progress(what: string, done?: number, total?: number): void
+}
+
+/** What a damaged outbox is for: its ops can be got out of it when nobody adds to it any more. */
+export function damageCure(place: OutboxPlace): Pick<Observation, "cure" | "command"> {
+  return {
+    cure: "Check the disk. End the programs that have the outbox open, keep a copy of it and its -wal, then put it aside; a fresh one begins:",
+    command: commandLine(place, "doctor", "--quarantine"),
+  }
 }
 
 const looks_max = 3

@@ -3,17 +3,16 @@
  * made, no batch sent; what an answer means, the flusher's own verdict says.
  */
 import type { Database } from "bun:sqlite"
-import { systemClock } from "../../intent/system.ts"
+import { systemSeams } from "../../intent/system.ts"
 import { Connection } from "../../store/connection.ts"
 import { Knowledge } from "../../store/knowledge.ts"
-import { systemSeams } from "../../intent/system.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import type { GrantFacts } from "../../wire/contract.ts"
 import { printable } from "../terminal.ts"
 import { count, durationText } from "../words.ts"
 import type { Check, Context, Observation } from "./check.ts"
 import { clock_slack_ms } from "./clock.ts"
-import { type Answered, askService, type Meaning } from "./redeem.ts"
+import { type Answered, askService } from "./redeem.ts"
 
 /** Asked of one service; the others of it will hear the same. */
 const shares_max = 3
@@ -49,6 +48,10 @@ export const connectionCheck: Check = {
       clearTimeout(timer)
     }
   },
+}
+
+export function servicesToAsk(db: Database): string[] {
+  return [...streamsToAsk(db).keys()]
 }
 
 /** By service: blocked ones first, since their answer says most; never one that was removed. */

@@ -1,14 +1,16 @@
 /** The outbox as a database: what opens it, its schema, and every page of it. */
 import { Database } from "bun:sqlite"
+import { closeSync, openSync, readSync } from "node:fs"
 import { readSchema } from "../../inspect/outbox-file.ts"
 import * as limit from "../../intent/limit.ts"
 import { application_id } from "../../store/place.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import packageJson from "../../../package.json" with { type: "json" }
 import { commandLine } from "../outbox-place.ts"
+import { isDamage } from "../../store/fault.ts"
 import { printable } from "../terminal.ts"
 import { bytesText, count } from "../words.ts"
-import type { Check, Context, Observation } from "./check.ts"
+import { type Check, type Context, damageCure, type Observation } from "./check.ts"
 import { schemaFaults } from "./golden-schema.ts"
 
 export const runtimeCheck: Check = {
@@ -39,7 +41,8 @@ export const databaseCheck: Check = {
       yield unopenedFinding(context, unopened.message, unopened.hint, unopened.code)
       return
     }
-    yield* context.read((db) => [...databaseFaults(db, context)])
+    const wal = isWal(context.file)
+    yield* context.read((db) => [...databaseFaults(db, context, wal)])
   },
 }
 
@@ -49,15 +52,13 @@ function unopenedFinding({ place }: Context, message: string, hint: string, code
   return {
     level: "wrong",
     message,
-    cure: "End the programs that have it open, keep a copy, then put it aside; a fresh outbox begins, and what can still be read is in `sturdy export`:",
-    command: commandLine(place, "doctor", "--quarantine"),
+    ...damageCure(place),
     code,
   }
 }
 
 interface Pragmas {
   application_id: number
-  journal_mode: string
   auto_vacuum: number
   page_size: number
   page_count: number
@@ -66,29 +67,42 @@ interface Pragmas {
 
 function pragmasOf(db: Database): Pragmas {
   const one = (name: keyof Pragmas) => (db.prepare(`pragma ${name}`).get() as Pragmas)[name]
-  const number = (name: keyof Pragmas) => one(name) as number
   return {
-    application_id: number("application_id"),
-    journal_mode: one("journal_mode") as string,
-    auto_vacuum: number("auto_vacuum"),
-    page_size: number("page_size"),
-    page_count: number("page_count"),
-    freelist_count: number("freelist_count"),
+    application_id: one("application_id"),
+    auto_vacuum: one("auto_vacuum"),
+    page_size: one("page_size"),
+    page_count: one("page_count"),
+    freelist_count: one("freelist_count"),
   }
+}
+
+/**
+ * By the header of the file (https://www.sqlite.org/fileformat2.html#file_format_version_numbers): read as one that does
+ * not change, SQLite says "delete" of any. Other modes than WAL are a connection's own. No handle of ours may be open.
+ */
+function isWal(file: string): boolean {
+  const head = Buffer.alloc(20)
+  const fd = openSync(file, "r")
+  try {
+    readSync(fd, head)
+  } finally {
+    closeSync(fd)
+  }
+  return head[18] === 2 && head[19] === 2
 }
 
 /** Of the default quota: a host may have set another, which is nowhere in the file. */
 const quota_near = 0.8
 const incremental = 2
 
-function* databaseFaults(db: Database, { hostTables, place }: Context): Generator<Observation> {
+function* databaseFaults(db: Database, { hostTables, place }: Context, wal: boolean): Generator<Observation> {
   const pragmas = pragmasOf(db)
-  const { page_size, page_count, freelist_count, journal_mode } = pragmas
+  const { page_size, page_count, freelist_count } = pragmas
   const used = (page_count - freelist_count) * page_size
   const free = freelist_count * page_size
-  const facts = { ...pragmas, used_bytes: used, free_bytes: free }
-  if (hostTables.length > 0) yield* hostFaults(hostTables, pragmas)
-  else yield* ownFaults(pragmas)
+  const facts = { ...pragmas, wal, used_bytes: used, free_bytes: free }
+  if (hostTables.length > 0) yield* hostFaults(hostTables, wal)
+  else yield* ownFaults(pragmas, wal)
   if (used >= quota_near * limit.outbox_bytes_max)
     yield {
       level: "warning",
@@ -99,29 +113,25 @@ function* databaseFaults(db: Database, { hostTables, place }: Context): Generato
     }
   yield {
     level: "ok",
-    message: `${bytesText(used)} used, ${bytesText(free)} free, journal_mode ${printable(journal_mode)}`,
+    message: `${bytesText(used)} used, ${bytesText(free)} free${wal ? ", in WAL mode" : ""}`,
     ...facts,
   }
 }
 
-function* hostFaults(hostTables: readonly string[], { journal_mode }: Pragmas): Generator<Observation> {
+function* hostFaults(hostTables: readonly string[], wal: boolean): Generator<Observation> {
   const shown = hostTables.slice(0, 3).map(printable).join(", ")
   const more = hostTables.length > 3 ? ` and ${count(hostTables.length - 3, "more", "more")}` : ""
+  const mode = wal
+    ? ""
+    : "; it is not in WAL mode, and whether the host's own mode survives a power loss is not to be seen from outside"
   yield {
     level: "note",
-    message: `it lives in a host's own database, beside its tables ${shown}${more}: file and pragmas are the host's to say`,
+    message: `it lives in a host's own database, beside its tables ${shown}${more}: file and pragmas are the host's to say${mode}`,
     tables: hostTables.length,
   }
-  if (journal_mode === "memory" || journal_mode === "off")
-    yield {
-      level: "wrong",
-      message: `journal_mode is ${journal_mode}: the database survives no power loss, and a kill may damage it`,
-      cure: "Let the host use journal_mode=WAL, or give the outbox its own file.",
-      journal_mode,
-    }
 }
 
-function* ownFaults({ application_id: found, journal_mode, auto_vacuum }: Pragmas): Generator<Observation> {
+function* ownFaults({ application_id: found, auto_vacuum }: Pragmas, wal: boolean): Generator<Observation> {
   if (found !== application_id)
     yield {
       level: "warning",
@@ -129,13 +139,11 @@ function* ownFaults({ application_id: found, journal_mode, auto_vacuum }: Pragma
       cure: "See which other program uses this file, and give the outbox one of its own.",
       application_id: found,
     }
-  // Read as a file that does not change, its header says wal, and SQLite off or delete.
-  if (journal_mode !== "wal" && journal_mode !== "off" && journal_mode !== "delete")
+  if (!wal)
     yield {
       level: "warning",
-      message: `journal_mode is ${printable(journal_mode)}: another program has changed it`,
-      cure: "The next program that opens the outbox sets it back to WAL.",
-      journal_mode,
+      message: "it is not in WAL mode: another program has changed it",
+      cure: "The next program that opens the outbox sets it back.",
     }
   if (auto_vacuum !== incremental)
     yield {
@@ -172,7 +180,8 @@ export const schemaCheck: Check = {
         message: `the file has schema ${version}; the next program that opens it with this Sturdy brings it to ${schema_version}`,
         ...facts,
       }
-    else if (faults.length === 0) yield { level: "ok", message: `version ${version}, as this Sturdy makes it`, ...facts }
+    else if (faults.length === 0)
+      yield { level: "ok", message: `version ${version}, as this Sturdy makes it`, ...facts }
   },
 }
 
@@ -186,9 +195,7 @@ export const pageCheck: Check = {
     progress("looking at every page")
     const { pages, faults } = read((db) => ({
       pages: pragmasOf(db).page_count,
-      faults: (db.prepare(`pragma quick_check(${page_faults_max})`).all() as { quick_check: string }[])
-        .flatMap((row) => row.quick_check.split("\n"))
-        .filter((line) => line !== "ok" && !line.startsWith("*** in database")),
+      faults: pageFaults(db),
     }))
     if (faults.length === 0) {
       yield { level: "ok", message: `${count(pages, "page")}, each as SQLite writes it`, pages }
@@ -199,9 +206,21 @@ export const pageCheck: Check = {
     yield {
       level: "wrong",
       message: `pages are damaged: ${shown}${more}`,
-      cure: "Check the disk. End the programs that have the outbox open, keep a copy, then put it aside; a fresh one begins:",
-      command: commandLine(place, "doctor", "--quarantine"),
+      ...damageCure(place),
       faults,
     }
   },
+}
+
+/** All of them, where one that stands in the way of looking further is the last. */
+function pageFaults(db: Database): string[] {
+  try {
+    const rows = db.prepare(`pragma quick_check(${page_faults_max})`).all() as { quick_check: string }[]
+    return rows
+      .flatMap((row) => row.quick_check.split("\n"))
+      .filter((line) => line !== "ok" && !line.startsWith("*** in database"))
+  } catch (error) {
+    if (isDamage(error)) return [error.message]
+    throw error
+  }
 }

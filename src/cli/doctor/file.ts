@@ -148,8 +148,7 @@ export const diskCheck: Check = {
         command: `df -h ${quoted(dirname(file))}`,
         ...facts,
       }
-    else
-      yield { level: "ok", message: `${bytesText(free_bytes)} free${system ? `, ${system.name}` : ""}`, ...facts }
+    else yield { level: "ok", message: `${bytesText(free_bytes)} free${system ? `, ${system.name}` : ""}`, ...facts }
   },
 }
 

@@ -31,7 +31,9 @@ export function schemaFaults(db: Database): Observation[] {
   const names = (things: Thing[]) => things.map(({ type, name }) => `${type} ${printable(name)}`).join(", ")
   const cure = "Another program has changed the outbox: keep a copy of the file, and record into a fresh one."
   const told = (level: "wrong" | "warning", what: string, things: Thing[]): Observation[] =>
-    things.length === 0 ? [] : [{ level, message: `${what}: ${names(things)}`, cure, things: things.map((t) => t.name) }]
+    things.length === 0
+      ? []
+      : [{ level, message: `${what}: ${names(things)}`, cure, things: things.map((t) => t.name) }]
   return [
     ...told("wrong", "missing", missing),
     ...told("wrong", "not as Sturdy made it", changed),

@@ -29,7 +29,8 @@ function readersOf(file: string): Set<number> {
   const pids = new Set<number>()
   if (!shm) return pids
   for (const line of textOf("/proc/locks").split("\n")) {
-    const [, pid, ino, from, to] = /POSIX\s+ADVISORY\s+READ\s+(\d+) [\da-f]+:[\da-f]+:(\d+) (\d+) (\d+)/.exec(line) ?? []
+    const [, pid, ino, from, to] =
+      /POSIX\s+ADVISORY\s+READ\s+(\d+) [\da-f]+:[\da-f]+:(\d+) (\d+) (\d+)/.exec(line) ?? []
     const isRead = Number(from) >= read_locks.from && Number(to) <= read_locks.to
     if (Number(ino) === shm.ino && isRead && Number(pid) !== process.pid) pids.add(Number(pid))
   }

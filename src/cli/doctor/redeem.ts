@@ -57,7 +57,8 @@ async function redeem(stream: StreamRow, headers: Record<string, string>, signal
     protocol: undefined,
     clock: undefined,
   })
-  if (protocol === "rest") return untried("it speaks opencode's own REST, in which nothing can be asked without a change")
+  if (protocol === "rest")
+    return untried("it speaks opencode's own REST, in which nothing can be asked without a change")
   if (protocol !== null && protocols.every(({ name }) => name !== protocol))
     return untried(`it speaks ${protocol}, which only its host knows`)
   let clock: Answered["clock"]
