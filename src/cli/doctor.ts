@@ -3,7 +3,7 @@ import { realpathSync } from "node:fs"
 import { type Command, type ExitCode, type Input, UsageError } from "./command.ts"
 import { examine } from "./doctor/examine.ts"
 import { putAside } from "./doctor/put-aside.ts"
-import { findingLines, totalLine } from "./doctor/report.ts"
+import { findingLines, totalLines } from "./doctor/report.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, placeText } from "./outbox-place.ts"
 import { ProgressLine } from "./progress.ts"
 import { headerHelp, headerOptions, headersOption } from "./service-header.ts"
@@ -62,7 +62,7 @@ async function examined(input: Input): Promise<ExitCode> {
         done === undefined || total === undefined ? progress.doing(what) : progress.show(what, done, total),
     })
     progress.clear()
-    if (!isJson) print(`\n${totalLine(found, checks)}`)
+    if (!isJson) for (const line of ["", ...totalLines(found, checks, terminalWidth())]) print(line)
     return found.some(({ level }) => level === "wrong") ? 3 : 0
   } finally {
     progress.clear()

@@ -101,10 +101,7 @@ function fill(file: string, ino: number): void {
   }
 }
 
-/**
- * A damaged database of somebody else's stays where it is. Not while this process has the file open: what is opened here
- * drops SQLite's locks when it is closed.
- */
+/** By what is left of its bytes. Not of a file that this process has open. */
 export function isOutbox(file: string): boolean {
   const main = headOf(file)
   const wal = headOf(`${file}-wal`)
@@ -116,7 +113,7 @@ export function isOutbox(file: string): boolean {
   return main.readUInt32BE(68) === application_id || main.includes("sturdy_") || wal.includes("sturdy_")
 }
 
-/** The schema lies within the first pages. */
+/** The schema lies within the first pages. No connection of this process has the file open: closing drops no locks. */
 function headOf(path: string): Buffer {
   if (bytesOf(path) === 0) return Buffer.alloc(0)
   const head = Buffer.alloc(64 * 1024)

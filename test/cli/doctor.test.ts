@@ -1,20 +1,19 @@
 /** `sturdy doctor`: each thing that can be wrong is really made wrong, found, and nothing is changed by looking. */
 import { describe, expect, test } from "bun:test"
-import { chmodSync, copyFileSync, linkSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openOutbox } from "../../src/outbox.ts"
 import { findingLines } from "../../src/cli/doctor/report.ts"
 import { fileSystemOf } from "../../src/cli/doctor/file-system.ts"
 import { serveShareService } from "../../src/service/index.ts"
 import { suspect } from "../../src/store/suspect.ts"
-import { flip, killedOutbox, leafOf, ruin } from "../store/damage.ts"
+import { leafOf, ruin } from "../store/damage.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { startChild } from "../torture/child.ts"
 import type { BusyHostSaid } from "./busy-host-fixture.ts"
 import { diagnose, type Found, outboxWith, picture, ref, tamper } from "./doctor-box.ts"
 import { expectOneLine } from "./one-line.ts"
 import { run } from "./run.ts"
-import { ScopedDatabase } from "../scoped-database.ts"
 
 const isRoot = process.getuid?.() === 0
 
@@ -23,10 +22,11 @@ test("a healthy outbox with nothing to send is all ok, and ends with 0", async (
   const { code, odd, all } = await diagnose(await outboxWith(dir, 0), [])
   expect({ code, odd }).toEqual({ code: 0, odd: [] })
   const names = [...new Set(all.map(({ check }) => check))]
-  expect(names).toEqual([
-    ...["runtime", "file", "permissions", "disk", "leftovers", "wal", "database", "schema", "pages", "invariants"],
-    ...["lease", "clock", "streams", "sizes", "connection"],
-  ])
+  expect(names).toEqual(
+    "runtime file permissions disk leftovers wal database schema pages invariants lease clock streams sizes connection".split(
+      " ",
+    ),
+  )
 })
 
 interface Fault {
@@ -266,45 +266,6 @@ test.skipIf(isRoot)("an outbox that this user may not read is told, with what to
   expect(of("permissions")[0]).toMatchObject({ level: "wrong", command: expect.stringContaining("chmod u+rw") })
 })
 
-describe("the -wal", () => {
-  test("of a process that was killed is whole", async () => {
-    await using dir = tempDir()
-    killedOutbox(dir.file())
-    const { all, of } = await diagnose(dir.file())
-    expect(of("wal")).toEqual([])
-    expect(all.find(({ check }) => check === "wal")!.message).toMatch(/KiB, whole/)
-  })
-
-  test("with a byte that flipped before whole frames is told, and that ops are missing", async () => {
-    await using dir = tempDir()
-    killedOutbox(dir.file(), { after: Array.from({ length: 30 }, () => ({})) })
-    flip(`${dir.file()}-wal`, 32 + 24 + 100)
-    const before = picture(dir)
-    const { code, of } = await diagnose(dir.file())
-    expect(code).toBe(3)
-    expect(of("wal")[0]).toMatchObject({ level: "wrong", fault: { of: "frame", read: 0 } })
-    expect(picture(dir)).toEqual(before)
-  })
-
-  test("with a header that is damaged is told", async () => {
-    await using dir = tempDir()
-    killedOutbox(dir.file())
-    flip(`${dir.file()}-wal`, 8)
-    const { code, of } = await diagnose(dir.file())
-    expect(code).toBe(3)
-    expect(of("wal")[0]).toMatchObject({ level: "wrong", fault: { of: "header" } })
-  })
-
-  test("without its outbox is told, though there is no outbox to look at", async () => {
-    await using dir = tempDir()
-    killedOutbox(dir.file())
-    rmSync(dir.file())
-    const { code, of } = await diagnose(dir.file())
-    expect(code).toBe(3)
-    expect(of("leftovers")[0]).toMatchObject({ level: "wrong", message: expect.stringContaining("without its outbox") })
-  })
-})
-
 test("an outbox by the name of a link is looked at where it lies, with its -wal", async () => {
   await using dir = tempDir()
   await using outbox = openOutbox(dir.file())
@@ -333,66 +294,6 @@ test.each<[string, (file: string) => void]>([
   expect(ran.code).toBe(1)
   expectOneLine(ran)
   expect(picture(dir)).toEqual(before)
-})
-
-describe("--quarantine", () => {
-  test("is refused for an outbox that is not damaged, which stays as it is", async () => {
-    await using dir = tempDir()
-    const file = await outboxWith(dir)
-    const before = picture(dir)
-    const ran = await run(["doctor", "--quarantine", "--db", file])
-    expect(ran.code).toBe(1)
-    expectOneLine(ran)
-    expect(ran.err).toContain("is not damaged")
-    expect(picture(dir)).toEqual(before)
-  })
-
-  test("is refused for what is not there, and makes nothing", async () => {
-    await using dir = tempDir()
-    const ran = await run(["doctor", "--quarantine", "--db", dir.file()])
-    expect(ran.code).toBe(1)
-    expect(picture(dir)).toEqual({})
-  })
-
-  test("is refused while another process has it open", async () => {
-    await using dir = tempDir()
-    const file = await outboxWith(dir, 2_000)
-    ruin(file, leafOf(file, "sturdy_op"))
-    const bytes = readFileSync(file)
-    using other = new ScopedDatabase(file)
-    other.run("begin immediate")
-    const ran = await run(["doctor", "--quarantine", "--db", file])
-    expect(ran.code).toBe(3)
-    expect(ran.err).toContain("another process has it open")
-    other.run("rollback")
-    expect(readFileSync(file).equals(bytes)).toBeTrue()
-  })
-
-  test("puts a page in its middle aside, says where and how to get ops out of it; a fresh outbox is there", async () => {
-    await using dir = tempDir()
-    const file = await outboxWith(dir, 2_000)
-    ruin(file, leafOf(file, "sturdy_op"))
-    const bytes = readFileSync(file)
-    const ran = await run(["doctor", "--quarantine", "--db", file])
-    expect(ran).toMatchObject({ code: 0, err: "" })
-    const [, aside] = /sturdy export --db (\S+)/.exec(ran.out)!
-    expect(aside).toStartWith(`${file}.damaged-`)
-    expect(readFileSync(aside!).equals(bytes)).toBeTrue()
-    const { code, odd } = await diagnose(file)
-    expect(code).toBe(0)
-    expect(odd).toMatchObject([{ check: "leftovers", file: aside }])
-  })
-
-  test("keeps a -wal that is damaged behind whole frames, and what was whole is in the outbox", async () => {
-    await using dir = tempDir()
-    const file = dir.file()
-    killedOutbox(file, { after: Array.from({ length: 30 }, () => ({})) })
-    flip(`${file}-wal`, 32 + 24 + 100)
-    const { code, out } = await run(["doctor", "--quarantine", "--db", file, "--json"])
-    expect(code).toBe(0)
-    expect(JSON.parse(out)).toMatchObject({ version: 1, quarantined: expect.stringContaining("-wal.damaged-") })
-    expect((await diagnose(file)).of("wal")).toEqual([])
-  })
 })
 
 test("beside a host that records and sends flat out it finds nothing wrong, and the host meets no lock", async () => {

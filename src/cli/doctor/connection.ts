@@ -8,6 +8,8 @@ import { Connection } from "../../store/connection.ts"
 import { Knowledge } from "../../store/knowledge.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import type { GrantFacts } from "../../wire/contract.ts"
+import { cureOf } from "../block-cure.ts"
+import { commandLine } from "../outbox-place.ts"
 import { printable } from "../terminal.ts"
 import { count, durationText } from "../words.ts"
 import type { Check, Context, Observation } from "./check.ts"
@@ -81,15 +83,29 @@ function observed(context: Context, { stream, meaning, ms, protocol }: Answered,
         message: `${who} answers in ${facts.ms} ms; the share is created when the stream is first sent`,
         ...facts,
       }
-    case "failed": {
-      const { level, code, cure } = meaning
-      const message =
-        code === "aborted" && isOverdue ? `no whole answer within ${budget_ms / 1000} s` : printable(meaning.message)
-      const attempt = meaning.isFinal ? "" : "; it is tried again by itself"
-      return { level, message: `${who}: ${printable(code)}: ${message}${attempt}`, cure, code, ...facts }
+    case "lost":
+      return {
+        level: "warning",
+        message: `${who} has lost the share (${printable(meaning.message)}): it is created again by itself`,
+        ...facts,
+      }
+    case "blocked": {
+      const { text, command } = cureOf(meaning.reason, stream.name, context.place)
+      const message = `${who}: ${meaning.reason}: ${printable(meaning.message)}`
+      return { level: "wrong", message, cure: text, command, code: meaning.reason, ...facts }
+    }
+    case "unanswered": {
+      const { code } = meaning
+      const isCut = code === "aborted" && isOverdue
+      const message = isCut
+        ? `no whole answer within ${budget_ms / 1000} s`
+        : `${printable(code)}: ${printable(meaning.message)}`
+      return { level: "warning", message: `${who}: ${message}`, cure: unansweredCure, code, ...facts }
     }
   }
 }
+
+const unansweredCure = "Check the network and the service; nothing is lost, and what waits goes on by itself."
 
 function grantFacts({ service_id, epoch, scopes, cursor, head_op_id, limits }: GrantFacts) {
   return { service_id, epoch, scopes, cursor, head_op_id, limits }
@@ -107,7 +123,8 @@ function grantText(
     return {
       level: "wrong",
       message: `${said}: this capability may not append`,
-      cure: "Ask the share's owner for one with the scope append, then `sturdy unblock NAME --secret-file FILE`.",
+      cure: "Ask the share's owner for one with the scope append; the same ops go on with",
+      command: commandLine(context.place, "unblock", stream.name, "--secret-file", "FILE"),
     }
   const register = registerText(context, stream, grant)
   return { ...register, message: `${said}; ${register.message}` }

@@ -5,7 +5,7 @@ import * as limit from "../../intent/limit.ts"
 import type { LeaseRow } from "../../store/lease.ts"
 import { processIdentity } from "../../store/process-identity.ts"
 import { holderText, leaseText } from "../lease-text.ts"
-import { untilText } from "../words.ts"
+import { durationText } from "../words.ts"
 import type { Check, Observation } from "./check.ts"
 
 /** Clocks of two looks, and of rounding. */
@@ -46,7 +46,7 @@ function* faults(lease: LeaseSummary, place: HolderPlace, now: number): Generato
   if (time_expires > now + limit.lease_ms + slack_ms)
     yield {
       level: "warning",
-      message: `held by ${holderText(lease)} until ${untilText(time_expires, now)}, longer than any lease: its clock was ahead, or this one is behind`,
+      message: `held by ${holderText(lease)} for another ${durationText(time_expires - now)}, longer than any lease: its clock was ahead, or this one is behind`,
       cure: `Check both clocks. Who waits for it takes it over when it was not renewed for ${limit.lease_ms / 1000} s.`,
       ...facts,
     }

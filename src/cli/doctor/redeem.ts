@@ -1,5 +1,5 @@
 /** One share redeemed as the flusher would, and what its answer means by the flusher's own verdict. */
-import { cureOf } from "../block-cure.ts"
+import type { BlockReason } from "../../flusher/block.ts"
 import type { Next } from "../../flusher/classify.ts"
 import { judge, postFor } from "../../flusher/verdict.ts"
 import { systemClock } from "../../intent/system.ts"
@@ -11,7 +11,6 @@ import type { Post } from "../../wire/post.ts"
 import { sendBy } from "../../wire/protocol.ts"
 import { rpc } from "../../wire/session.ts"
 import type { Transport } from "../../wire/transport.ts"
-import type { Level } from "./check.ts"
 
 /** Those that redeem without making anything. */
 const protocols = [rpc, httpJson]
@@ -20,7 +19,10 @@ export type Meaning =
   | { kind: "granted"; grant: GrantFacts }
   | { kind: "yet to be created" }
   | { kind: "untried"; why: string }
-  | { kind: "failed"; level: Level; code: string; message: string; cure: string | undefined; isFinal: boolean }
+  /** The service has lost a share that was there. */
+  | { kind: "lost"; message: string }
+  | { kind: "blocked"; reason: BlockReason; message: string }
+  | { kind: "unanswered"; code: string; message: string }
 
 export interface Answered {
   stream: StreamRow
@@ -43,7 +45,7 @@ export async function askService(
     const answered = await redeem(stream, headers, signal)
     answers.push(answered)
     // Whoever does not answer one does not answer the next.
-    if (answered.meaning.kind === "failed" && answered.protocol === undefined) break
+    if (answered.meaning.kind === "unanswered") break
   }
   return answers
 }
@@ -84,32 +86,9 @@ const redeemed = (stream: StreamRow) => ({ stream, batches: [], sealed: [] })
 
 function meaningOf(stream: StreamRow, next: Next, grant: GrantFacts | undefined): Meaning {
   if (next.go === "on" && grant) return { kind: "granted", grant }
-  if (next.go === "block") {
-    const { reason, message } = next.block
-    return { kind: "failed", level: "wrong", code: reason, message, cure: cures(stream, reason), isFinal: true }
-  }
+  if (next.go === "block") return { kind: "blocked", ...next.block }
   if (next.go !== "retry") return { kind: "yet to be created" }
   const { code, message } = next.fault
-  if (code === "share_unknown" && stream.granted === 0) return { kind: "yet to be created" }
-  if (code === "share_unknown")
-    return {
-      kind: "failed",
-      level: "warning",
-      code,
-      message: `${message}: the service has lost the share, which will be created again`,
-      cure: undefined,
-      isFinal: true,
-    }
-  return {
-    kind: "failed",
-    level: "warning",
-    code,
-    message,
-    cure: "Check the network and the service; nothing is lost.",
-    isFinal: false,
-  }
-}
-
-function cures(stream: StreamRow, reason: string): string {
-  return cureOf(reason, stream.name, { file: "", by: "opencode" }).text
+  if (code !== "share_unknown") return { kind: "unanswered", code, message }
+  return stream.granted === 0 ? { kind: "yet to be created" } : { kind: "lost", message }
 }

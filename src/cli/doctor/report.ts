@@ -35,7 +35,7 @@ function shaded(level: Level, line: string): string {
   return line
 }
 
-export function totalLine(found: readonly Finding[], checks: number): string {
+export function totalLines(found: readonly Finding[], checks: number, width?: number): string[] {
   const of = (level: Level) => found.filter((finding) => finding.level === level).length
   const wrong = of("wrong")
   const warnings = of("warning")
@@ -44,6 +44,6 @@ export function totalLine(found: readonly Finding[], checks: number): string {
     ...(warnings > 0 ? [count(warnings, "warning")] : []),
   ]
   const total = `${count(checks, "check")}: ${said.length > 0 ? said.join(", ") : "nothing is wrong"}`
-  if (wrong > 0) return toned("bad", `${total}; a person is needed`)
-  return toned(warnings > 0 ? "warning" : "good", total)
+  const tone = wrong > 0 ? "bad" : warnings > 0 ? "warning" : "good"
+  return wrapped(`${total}${wrong > 0 ? "; a person is needed" : ""}`, width, "").map((line) => toned(tone, line))
 }

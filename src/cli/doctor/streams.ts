@@ -4,7 +4,7 @@ import { readStreams, type StreamSummary } from "../../inspect/status.ts"
 import { readLease } from "../../inspect/lease.ts"
 import * as limit from "../../intent/limit.ts"
 import type { StreamRow } from "../../store/stream.ts"
-import { cureOf } from "../block-cure.ts"
+import { type Cure, cureOf } from "../block-cure.ts"
 import { commandLine, type OutboxPlace } from "../outbox-place.ts"
 import { printable } from "../terminal.ts"
 import { agoText, bytesText, count } from "../words.ts"
@@ -50,12 +50,20 @@ const named = ({ stream }: StreamSummary) => `stream ${printable(stream)}`
 function blocked(stream: StreamSummary, place: OutboxPlace, now: number): Observation[] {
   const { block, block_message, time_blocked } = stream
   if (block === null) return []
-  const { text, command } = cureOf(block, stream.stream, place)
+  const { text, command } = block === "damaged" ? damagedCure(place) : cureOf(block, stream.stream, place)
   const since = time_blocked === null ? "" : `, since ${agoText(time_blocked, now)}`
   const message = `${named(stream)} is blocked: ${printable(block)}${block_message ? ` (${printable(block_message)})` : ""}${since}`
   return [
     { level: "wrong", message, cure: text, ...(command !== undefined && { command }), stream: stream.stream, block },
   ]
+}
+
+/** The command that is proposed elsewhere is this one. */
+function damagedCure(place: OutboxPlace): Cure {
+  return {
+    text: "An op is damaged in the file, and nothing behind it is sent: the invariants, above, name it. What is whole:",
+    command: commandLine(place, "export"),
+  }
 }
 
 function dead(stream: StreamSummary, place: OutboxPlace): Observation[] {
