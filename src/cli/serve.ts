@@ -64,9 +64,17 @@ function reportFailure(event: ServiceEvent): void {
   note(`sturdy: a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
 }
 
+/** What a terminal says to each of its programs, npm says to them again. Later it is a person who will not wait. */
+const echo_ms = 1_000
+
 function stopped(): Promise<void> {
+  const signals = ["SIGINT", "SIGTERM"] as const
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve())
+    const stop = () => {
+      resolve()
+      setTimeout(() => signals.forEach((signal) => process.off(signal, stop)), echo_ms).unref()
+    }
+    for (const signal of signals) process.on(signal, stop)
   })
 }
 

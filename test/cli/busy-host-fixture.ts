@@ -25,11 +25,11 @@ const outbox = openOutbox(file)
 const errors: string[] = []
 outbox.on("fault", ({ message }) => errors.push(message))
 const stream = outbox.stream("notes", outbox.newRef(service), { create: { session_id: "busy" } })
-let ended = false
+const ended = new AbortController()
 let recorded = 0
 let record_ms_max = 0
-void told().then(() => (ended = true))
-while (!ended) {
+void told().then(() => ended.abort())
+while (!ended.signal.aborted) {
   const began = performance.now()
   try {
     stream.record({ method: "put", key: `note/${recorded}`, args: [{ id: recorded, text: "x".repeat(300) }] })

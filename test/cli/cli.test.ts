@@ -15,6 +15,7 @@ import { describe, expect, test } from "bun:test"
 import { openOutbox } from "../../src/outbox.ts"
 import { fixturePath } from "../opencode/reference.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
+import { until } from "../until.ts"
 import { expectOneLine } from "./one-line.ts"
 import { cli, lastJson, run } from "./run.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
@@ -393,6 +394,28 @@ describe("serve", () => {
     expect(new TextDecoder().decode(value)).toStartWith("listening at http://127.0.0.1:")
     child.kill("SIGINT")
     expect(await child.exited).toBe(0)
+  })
+
+  test("the same signal again while it stops, as npm adds it to a terminal's, still ends it with 0", async () => {
+    await using dir = tempDir()
+    const child = cli(["serve", "--json", "--data", dir.file("share.db")])
+    const { value } = await child.stdout.getReader().read()
+    const { url } = JSON.parse(new TextDecoder().decode(value)) as { url: string }
+    const { hostname, port } = new URL(url)
+    // It waits for a request under way.
+    const socket = await Bun.connect({ hostname, port: Number(port), socket: { data() {} } })
+    socket.write("POST /api/share HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    await fetch(`${url}/health`)
+    child.kill("SIGINT")
+    await until(() =>
+      fetch(`${url}/health`, { keepalive: false }).then(
+        () => false,
+        () => true,
+      ),
+    )
+    child.kill("SIGINT")
+    socket.end()
+    expect([await child.exited, child.signalCode]).toEqual([0, null])
   })
 
   test("a port that is taken is told in one line, with what to do", async () => {

@@ -1,14 +1,13 @@
 /** `npm pack`: what is published has all that the plugin and the library need, and nothing of the tests. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, symlinkSync } from "node:fs"
-import { dirname, join } from "node:path"
-import { bin, dependencies, exports } from "../../package.json"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { bin, exports } from "../../package.json"
 import { migrations } from "../../src/store/migration.gen.ts"
 import { tempDir } from "../temp-dir.ts"
 import { useInstalled } from "./installed.ts"
-import { packTo, run } from "./package-forms.ts"
+import { installPacked, run } from "./package-forms.ts"
 
-const root = join(import.meta.dir, "..", "..")
 const npm = Bun.which("npm")
 
 describe.skipIf(!npm)("the packed tarball", () => {
@@ -17,15 +16,7 @@ describe.skipIf(!npm)("the packed tarball", () => {
   let packed: string[] = []
 
   beforeAll(() => {
-    const { tarball, files } = packTo(dir.path)
-    packed = files
-    mkdirSync(package_folder, { recursive: true })
-    run(["tar", "-xzf", tarball, "-C", package_folder, "--strip-components=1"], dir.path)
-    // What npm would bring, and nothing that is there for development only.
-    for (const name of Object.keys(dependencies)) {
-      mkdirSync(dirname(dir.file(`node_modules/${name}`)), { recursive: true })
-      symlinkSync(join(root, "node_modules", name), dir.file(`node_modules/${name}`))
-    }
+    packed = installPacked(dir.path)
   })
   afterAll(() => dir[Symbol.asyncDispose]())
 

@@ -1,6 +1,7 @@
 /** The forms in which the plugin is installed, made from this checkout by the commands of package.json. */
-import { join } from "node:path"
-import { scripts } from "../../package.json"
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { bin, dependencies, scripts } from "../../package.json"
 
 const root = join(import.meta.dir, "..", "..")
 const out = "dist/sturdy-opencode.js"
@@ -20,6 +21,26 @@ export function packTo(folder: string): { tarball: string; files: string[] } {
   const text = run(["npm", "pack", "--json", "--ignore-scripts", "--pack-destination", folder], root)
   const [{ filename, files }] = JSON.parse(text) as [{ filename: string; files: { path: string }[] }]
   return { tarball: join(folder, filename), files: files.map(({ path }) => path) }
+}
+
+/** As npm installs the tarball into the folder, without asking a registry. Returns the paths in the tarball. */
+export function installPacked(folder: string): string[] {
+  const { tarball, files } = packTo(folder)
+  const modules = join(folder, "node_modules")
+  const package_folder = join(modules, "sturdy")
+  mkdirSync(package_folder, { recursive: true })
+  run(["tar", "-xzf", tarball, "-C", package_folder, "--strip-components=1"], folder)
+  // What npm would bring, and nothing that is there for development only.
+  for (const name of Object.keys(dependencies)) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(root, "node_modules", name), join(modules, name))
+  }
+  mkdirSync(join(modules, ".bin"))
+  for (const [name, path] of Object.entries(bin)) {
+    chmodSync(join(package_folder, path), 0o755)
+    symlinkSync(join("..", "sturdy", path), join(modules, ".bin", name))
+  }
+  return files
 }
 
 /** What it prints. @throws Error with all that it said, if it fails or takes too long */
