@@ -1,6 +1,6 @@
 /** `sturdy doctor`: each thing that can be wrong is really made wrong, found, and nothing is changed by looking. */
 import { describe, expect, test } from "bun:test"
-import { chmodSync, copyFileSync, linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openOutbox } from "../../src/outbox.ts"
 import { findingLines } from "../../src/cli/doctor/report.ts"
@@ -83,6 +83,13 @@ const faults: Record<string, Fault> = {
     check: "leftovers",
     level: "warning",
     says: /damage was met in it 3 h ago, by: record/,
+  },
+  "an outbox that was being put aside when the process ended": {
+    make: (file) => suspect(file, "put aside", Date.now(), statSync(file).ino),
+    check: "leftovers",
+    level: "wrong",
+    says: /being put aside as damaged <1 s ago/,
+    command: /^sturdy doctor --quarantine/,
   },
   "a damaged outbox that was put aside": {
     make: (file) => copyFileSync(file, `${file}.damaged-20260301T120000Z`),
