@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --json]: speed as ratios beside something raw in the same run. Absolute figures say more about the
+ * npm run bench [-- --json] [SECTION …]: speed as ratios beside something raw in the same run. Absolute figures say more about the
  * machine than about Sturdy.
  */
 import { mkdtempSync, rmSync } from "node:fs"
@@ -8,19 +8,15 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { openOutbox, type Outbox } from "../src/index.ts"
 import { serveShareService } from "../src/service/index.ts"
+import { cliStatus } from "./cli-status.ts"
 import { measure, median, type Contender } from "./measure.ts"
 import { rawTable } from "./raw.ts"
+import { row, type Row } from "./row.ts"
 
-interface Row {
-  what: string
-  sturdy: string
-  raw: string
-  ratio: number
-  goal: string
-  reached: boolean
-}
-
-const { values: flags } = parseArgs({ options: { json: { type: "boolean" } } })
+const { values: flags, positionals: wanted } = parseArgs({
+  options: { json: { type: "boolean" } },
+  allowPositionals: true,
+})
 const folder = mkdtempSync(join(tmpdir(), "sturdy-bench-"))
 /** 300 bytes of payload as text, once encoded. */
 const payload = { id: "msg_1", text: "x".repeat(260) }
@@ -196,14 +192,18 @@ async function drain(): Promise<Row[]> {
   ]
 }
 
-function row(what: string, sturdy: string, raw: string, ratio: number, goal: string, reached: boolean): Row {
-  return { what, sturdy, raw, ratio: Math.round(ratio * 100) / 100, goal, reached }
+const sections: Record<string, () => Promise<Row[]>> = {
+  record: recordOne,
+  units: recordUnits,
+  durable: durableCallers,
+  drain,
+  "cli-status": () => cliStatus(folder),
 }
-
-const rows: Row[] = []
-for (const part of [recordOne, recordUnits, durableCallers, drain]) {
-  for (const measured of await part()) {
-    rows.push(measured)
+const unknown = wanted.find((name) => !Object.hasOwn(sections, name))
+if (unknown !== undefined) throw new Error(`no section ${unknown}: there are ${Object.keys(sections).join(", ")}`)
+for (const [name, measureSection] of Object.entries(sections)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  for (const measured of await measureSection()) {
     if (flags.json) console.log(JSON.stringify(measured))
     else
       console.log(

@@ -8,6 +8,7 @@ const commands: Record<string, () => Promise<Command>> = {
   ops: async () => (await import("./ops.ts")).ops,
   batches: async () => (await import("./batches.ts")).batches,
   show: async () => (await import("./show.ts")).show,
+  watch: async () => (await import("./watch.ts")).watch,
   "dead list": async () => (await import("./dead-list.ts")).deadList,
   "dead show": async () => (await import("./dead-show.ts")).deadShow,
   "dead retry": async () => (await import("./dead-retry.ts")).deadRetry,

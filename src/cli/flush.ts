@@ -11,6 +11,7 @@ import { holderText } from "./lease-text.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox-place.ts"
 import { ProgressLine } from "./progress.ts"
 import { headerHelp, headerOptions, headersOption } from "./service-header.ts"
+import { stopped } from "./stopped.ts"
 import { note, print, printable, printJson } from "./terminal.ts"
 import { count, untilText } from "./words.ts"
 
@@ -110,15 +111,14 @@ const pendingOf = (outbox: Outbox) => outbox.streams().reduce((sum, stream) => s
 
 /** Undefined if it took longer, or the person has seen enough. */
 async function withinTime(outbox: Outbox, limit_ms: number | undefined): Promise<FlushReport | undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>()
-  const stop = () => resolve(undefined)
-  const timer = limit_ms === undefined ? undefined : setTimeout(stop, limit_ms)
-  process.once("SIGINT", stop).once("SIGTERM", stop)
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = limit_ms === undefined ? undefined : setTimeout(resolve, limit_ms)
+  const { asked, done } = stopped()
   try {
-    return await Promise.race([outbox.flush(), promise])
+    return await Promise.race([outbox.flush(), late.then(() => undefined), asked.then(() => undefined)])
   } finally {
     clearTimeout(timer)
-    process.off("SIGINT", stop).off("SIGTERM", stop)
+    done()
   }
 }
 

@@ -3,6 +3,7 @@ import { isIP } from "node:net"
 import { serveShareService, type RunningShareService, type ServiceEvent } from "../service/index.ts"
 import { type Command, numberOption, textOption } from "./command.ts"
 import { note, print, printJson } from "./terminal.ts"
+import { stopped } from "./stopped.ts"
 
 export const serve: Command = {
   name: "serve",
@@ -26,7 +27,7 @@ Example: sturdy serve --port 8787 --data share.db`,
     const service = start(file, port, textOption(input, "host") ?? "127.0.0.1")
     if (!service) return 1
     // Before anything is printed: whoever reads the line may stop it at once.
-    const end = stopped()
+    const end = stopped().asked
     if (input.options.json) printJson({ url: service.url })
     else {
       print(`listening at ${service.url}, data in ${file}`)
@@ -62,20 +63,6 @@ function reportFailure(event: ServiceEvent): void {
   if (event.name !== "failure") return
   const { error } = event
   note(`sturdy: a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
-}
-
-/** What a terminal says to each of its programs, npm says to them again. Later it is a person who will not wait. */
-const echo_ms = 1_000
-
-function stopped(): Promise<void> {
-  const signals = ["SIGINT", "SIGTERM"] as const
-  return new Promise((resolve) => {
-    const stop = () => {
-      resolve()
-      setTimeout(() => signals.forEach((signal) => process.off(signal, stop)), echo_ms).unref()
-    }
-    for (const signal of signals) process.on(signal, stop)
-  })
 }
 
 /** Bun says "in use" of an address that is none: numbers and dots that are not an IPv4 address. */

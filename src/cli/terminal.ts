@@ -29,7 +29,7 @@ export function terminalWidth(): number | undefined {
   return Math.max(20, process.stdout.columns || 80)
 }
 
-type Tone = "good" | "bad" | "warning" | "quiet" | "strong"
+export type Tone = "good" | "bad" | "warning" | "quiet" | "strong"
 
 const formats = { good: "green", bad: "red", warning: "yellow", quiet: "dim", strong: "bold" } as const
 

@@ -51,3 +51,8 @@ export function timeText(at: number): string {
   const clock = [two(time.getHours()), two(time.getMinutes()), two(time.getSeconds())].join(":")
   return `${day} ${clock}${zone}`
 }
+
+/** Local time of day. */
+export function clockText(at: number): string {
+  return timeText(at).slice(11, 19)
+}

@@ -1,0 +1,110 @@
+/** `sturdy watch` on a terminal: drawn in place, ended by keys and signals, and the terminal as it was. */
+import { join } from "node:path"
+import { describe, expect, test } from "bun:test"
+import { openOutbox } from "../../src/outbox.ts"
+import { tempDir } from "../temp-dir.ts"
+import { until } from "../until.ts"
+
+const main = join(import.meta.dir, "../../src/cli/main.ts")
+const fixture = join(import.meta.dir, "live-terminal-fixture.ts")
+const ref = {
+  service: "http://127.0.0.1:9/rpc/share",
+  share_id: "share_of_the_test_0",
+  secret: "canary_secret_01234567",
+}
+
+const [entered, left] = ["\u001b[?1049h\u001b[?25l", "\u001b[?25h\u001b[?1049l"]
+
+/** A program on a pseudo-terminal, and all that it wrote there. */
+function onTerminal(script: string, args: string[], { cols = 80, rows = 24, env = {} } = {}) {
+  const decoder = new TextDecoder()
+  const seen = { text: "" }
+  const terminal = new Bun.Terminal({
+    cols,
+    rows,
+    data: (_, bytes) => void (seen.text += decoder.decode(bytes, { stream: true })),
+  })
+  const modes = () => [terminal.localFlags, terminal.inputFlags, terminal.outputFlags]
+  const before = modes()
+  const child = Bun.spawn([process.execPath, script, ...args], {
+    terminal,
+    env: { ...process.env, STURDY_DB: "", NO_COLOR: "1", ...env },
+  })
+  return {
+    terminal,
+    child,
+    seen,
+    isAsItWas: () => Bun.deepEquals(modes(), before),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL")
+      await child.exited
+      terminal.close()
+    },
+  }
+}
+
+/** Rows of the last frame. */
+const lastFrame = (text: string) =>
+  text
+    .slice(text.lastIndexOf("\u001b[?2026h"))
+    .split("\r\n")
+    // oxlint-disable-next-line no-control-regex
+    .map((line) => line.replace(/\u001b\[[?\d]*[A-Za-z]/g, "").trimEnd())
+
+describe.skipIf(process.platform === "win32")("on a terminal", () => {
+  const endings: [how: string, end: (on: ReturnType<typeof onTerminal>) => void][] = [
+    ["q", ({ terminal }) => terminal.write("q")],
+    ["ctrl-C", ({ terminal }) => terminal.write("\u0003")],
+    ["SIGTERM", ({ child }) => child.kill("SIGTERM")],
+    ["SIGHUP", ({ child }) => child.kill("SIGHUP")],
+  ]
+  for (const [how, end] of endings)
+    test(`${how} ends it at once with 0, and the screen, cursor and keys are as they were`, async () => {
+      await using dir = tempDir()
+      await using outbox = openOutbox(dir.file())
+      outbox.pause()
+      outbox.stream("notes", ref).record({ method: "put", args: [1] })
+      await using on = onTerminal(main, ["watch", "--db", dir.file(), "--interval", "60"])
+      await until(() => on.seen.text.includes("1 pending, 0 dead"))
+      expect(on.seen.text).toContain(entered)
+      expect(on.isAsItWas()).toBeFalse()
+      expect(lastFrame(on.seen.text).join("\n")).toMatch(/STREAM .*\nnotes +pending +1 /)
+      end(on)
+      expect(await on.child.exited).toBe(0)
+      await until(() => on.seen.text.endsWith("1 pending\r\n"))
+      expect(on.seen.text).toContain(left)
+      expect(on.isAsItWas()).toBeTrue()
+      void outbox.close({ flush_ms: 0 })
+    })
+
+  test("a new size is drawn for at once", async () => {
+    await using dir = tempDir()
+    await openOutbox(dir.file()).close()
+    await using on = onTerminal(main, ["watch", "--db", dir.file(), "--interval", "60"])
+    await until(() => on.seen.text.includes("nothing happened yet"))
+    on.terminal.resize(40, 5)
+    // As the kernel does where the terminal is the controlling one.
+    on.child.kill("SIGWINCH")
+    await until(() => /recorded 0\/s, settled 0\/s, POSTs…/.test(on.seen.text))
+    on.terminal.write("q")
+    expect(await on.child.exited).toBe(0)
+  })
+
+  test("a terminal that can do nothing (TERM=dumb) is told line by line", async () => {
+    await using dir = tempDir()
+    await openOutbox(dir.file()).close()
+    await using on = onTerminal(main, ["watch", "--db", dir.file(), "--count", "1"], { env: { TERM: "dumb" } })
+    expect(await on.child.exited).toBe(0)
+    await until(() => on.seen.text.includes("0 pending, 0 dead, 0 streams"))
+    expect(on.seen.text).not.toContain("\u001b")
+  })
+
+  for (const how of ["exits", "throws", "rejects"])
+    test(`a program that ${how} leaves the terminal as it was`, async () => {
+      await using on = onTerminal(fixture, [how])
+      expect(await on.child.exited).toBe(how === "exits" ? 7 : 1)
+      await until(() => on.seen.text.includes(left))
+      expect(on.seen.text).toContain("drawn")
+      expect(on.isAsItWas()).toBeTrue()
+    })
+})
