@@ -118,6 +118,24 @@ test("a revoked capability is told with what lifts it, in the words of the block
   expect(out).not.toContain(child.secret)
 })
 
+test("what the stream is blocked for already is no second wrong; what is gone by now is told, with the way to look", async () => {
+  await using dir = tempDir()
+  await using service = serviceIn(dir)
+  const file = await sentAndPending(dir, service)
+  tamper(file, "update sturdy_stream set block = 'share_unknown', block_message = ''")
+  expect((await diagnose(file, [])).of("connection")).toMatchObject([
+    {
+      level: "note",
+      message: expect.stringContaining("seems to be gone"),
+      command: expect.stringContaining("unblock"),
+    },
+  ])
+  tamper(file, "update sturdy_stream set secret = 'another_secret_0123456789abcdef', session_id = null")
+  expect((await diagnose(file, [])).of("connection")).toMatchObject([
+    { level: "note", code: "share_unknown", message: expect.stringContaining("for that the stream is blocked") },
+  ])
+})
+
 test("another service at the address is told", async () => {
   await using dir = tempDir()
   await using service = serviceIn(dir)

@@ -3,6 +3,7 @@
  * made, no batch sent; what an answer means, the flusher's own verdict says.
  */
 import type { Database } from "bun:sqlite"
+import { probeOf } from "../../flusher/block.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { Connection } from "../../store/connection.ts"
 import { Knowledge } from "../../store/knowledge.ts"
@@ -92,6 +93,12 @@ function observed(context: Context, { stream, meaning, ms, protocol }: Answered,
     case "blocked": {
       const { text, command } = cureOf(meaning.reason, stream.name, context.place)
       const message = `${who}: ${meaning.reason}: ${printable(meaning.message)}`
+      const known = {
+        level: "note",
+        message: `${message}; for that the stream is blocked`,
+        code: meaning.reason,
+      } as const
+      if (stream.block === meaning.reason) return { ...known, ...facts }
       return { level: "wrong", message, cure: text, command, code: meaning.reason, ...facts }
     }
     case "unanswered": {
@@ -127,7 +134,15 @@ function grantText(
       command: commandLine(context.place, "unblock", stream.name, "--secret-file", "FILE"),
     }
   const register = registerText(context, stream, grant)
-  return { ...register, message: `${said}; ${register.message}` }
+  const message = `${said}; ${register.message}`
+  if (register.level !== "ok" || stream.block === null || probeOf(stream.block) !== "redeem")
+    return { ...register, message }
+  return {
+    level: "note",
+    message: `${message}; what blocks the stream seems to be gone`,
+    cure: "It goes on by itself at the next look; to look now:",
+    command: commandLine(context.place, "unblock", stream.name),
+  }
 }
 
 /** Its register beside the base from which the next batch starts. Read again: a host may have sent meanwhile. */

@@ -37,13 +37,15 @@ export const streamCheck: Check = {
           command: commandLine(place, "streams"),
         }
     }
-    if (told === 0) yield { level: "ok", message: `${count(streams.length, "stream")}, none stands` }
+    const unheard = unanswered(streams, place)
+    yield* unheard
+    if (told + unheard.length === 0) yield { level: "ok", message: `${count(streams.length, "stream")}, none stands` }
   },
 }
 
 type Look = (stream: StreamSummary, place: OutboxPlace, now: number, isHeld: boolean) => Observation[]
 
-const looks: Look[] = [blocked, dead, unsent, unanswered, resync, odd]
+const looks: Look[] = [blocked, dead, unsent, resync, odd]
 
 const named = ({ stream }: StreamSummary) => `stream ${printable(stream)}`
 
@@ -97,21 +99,25 @@ function unsent(stream: StreamSummary, place: OutboxPlace, now: number, isHeld: 
   ]
 }
 
-/** Tried, and never once heard of the service. */
-function unanswered(stream: StreamSummary, place: OutboxPlace): Observation[] {
-  const { posts, attempts, epoch, block, last_error, pending } = stream
-  if (posts === 0 || attempts === 0 || epoch !== null || block !== null || pending === 0) return []
-  return [
-    {
+/** Tried, and never once heard of: by service, since its streams share that. */
+function unanswered(streams: readonly StreamSummary[], place: OutboxPlace): Observation[] {
+  const unheard = streams.filter(
+    ({ posts, attempts, epoch, block, pending }) =>
+      posts > 0 && attempts > 0 && epoch === null && block === null && pending > 0,
+  )
+  return [...Map.groupBy(unheard, ({ service }) => service)].map(([service, of]) => {
+    const [{ stream, attempts, last_error }] = of as [StreamSummary, ...StreamSummary[]]
+    const others = of.length > 1 ? ` and ${count(of.length - 1, "other")}` : ""
+    return {
       level: "warning",
-      message: `${named(stream)}: its service has never answered, in ${count(attempts, "attempt")} (${printable(last_error ?? "?")}): ${printable(stream.service)}`,
+      message: `stream ${printable(stream)}${others}: never answered, in ${count(attempts, "attempt")} (${printable(last_error ?? "?")}), by ${printable(service)}`,
       cure: "Check the address and the network; it goes on by itself. Where it goes:",
-      command: commandLine(place, "ref", "show", stream.stream),
-      stream: stream.stream,
-      attempts,
+      command: commandLine(place, "ref", "show", stream),
+      service,
+      streams: of.length,
       last_error,
-    },
-  ]
+    }
+  })
 }
 
 function resync(stream: StreamSummary): Observation[] {
