@@ -1,6 +1,6 @@
 /** `sturdy dead discard`: rejected ops given up. */
 import { hangingOn } from "../inspect/dead-letters.ts"
-import { idsThatBegin } from "../inspect/op-ids.ts"
+import { idsThatBegin } from "../inspect/id-search.ts"
 import { actingOutbox } from "./acting.ts"
 import { type Command } from "./command.ts"
 import { confirmed, yesHelp, yesOption } from "./confirm.ts"

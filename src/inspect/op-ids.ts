@@ -1,77 +1,87 @@
-/**
- * Ids as people type them: whole, or the beginning of one. No index serves op_ids (it would cost every record), so the
- * ops are looked through: half a second per million.
- */
-import type { Database } from "bun:sqlite"
-import { ulidFromBytes, ulidToBytes } from "../intent/ulid.ts"
+/** I2 and the dependencies of I3: each op_id once, and on older ones only, without an index and without a list of all. */
+import { endSeq, firstSeq, localSeq } from "../store/stream.ts"
+import { IdFilter } from "./id-filter.ts"
+import type { OutboxReader, StreamPlaces } from "./outbox-reader.ts"
+import { finding, nameOf, type Finding } from "./rule.ts"
 
-/** An op, also one of which only a dead letter or the note of its replacement is left; or a batch. */
-export interface KnownId {
-  kind: "op" | "batch"
-  id: string
-  /** Global place: of the op, or of the first one of the batch. */
+interface Suspect {
   seq: number
+  hex: string
 }
 
-interface OpPlace {
-  op_id: Uint8Array
-  seq: number
-}
+/** So many are looked up, in one look and in one each: what is wrong beyond that is wrong in the same way. */
+const twice_max = 100
+const younger_max = 10
 
-const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+const none = new Uint8Array()
 
-/** As it is stored: upper case, and what Crockford's base32 takes for another letter. */
-export function canonicalPrefix(typed: string): string {
-  return typed.toUpperCase().replaceAll("O", "0").replace(/[IL]/g, "1")
-}
+export class OpIds {
+  readonly #seen: IdFilter
+  /** Depended on before they were seen: pruned, of another outbox, or younger. */
+  readonly #awaited: IdFilter
+  readonly #twice: Suspect[] = []
+  readonly #younger: Suspect[] = []
+  #at = 0
 
-/** Can an id begin like this? */
-export function isIdPrefix(prefix: string): boolean {
-  return /^[0-7][0-9A-HJKMNP-TV-Z]{0,25}$/.test(prefix)
-}
-
-const tables = ["sturdy_op", "sturdy_dead_letter", "sturdy_superseded"]
-
-/** Everything whose id begins so, oldest first by id, at most `limit`. */
-export function idsThatBegin(db: Database, prefix: string, limit: number): KnownId[] {
-  if (!isIdPrefix(prefix)) return []
-  const range = [ulidToBytes(prefix.padEnd(26, "0")), ulidToBytes(prefix.padEnd(26, "Z"))] as const
-  const places = tables.map((table) => `select op_id, seq from ${table} where op_id >= ?1 and op_id <= ?2`)
-  const ops = db.prepare(`${places.join(" union ")} order by op_id limit ?3`).all(...range, limit) as OpPlace[]
-  const batches = db
-    .prepare("select batch_id as id, first_seq as seq from sturdy_batch where substr(batch_id, 1, ?1) = ?2 limit ?3")
-    .all(prefix.length, prefix, limit) as { id: string; seq: number }[]
-  return [
-    ...ops.map(({ op_id, seq }): KnownId => ({ kind: "op", id: ulidFromBytes(op_id), seq })),
-    ...batches.map(({ id, seq }): KnownId => ({ kind: "batch", id, seq })),
-  ].toSorted((a, b) => (a.id < b.id ? -1 : 1))
-}
-
-/**
- * The ids that differ in fewest letters from what was typed, for one that nothing begins with. Of many the latest: who
- * types an id has seen it lately.
- */
-export function idsLike(db: Database, prefix: string, limit: number): KnownId[] {
-  if (prefix.length === 0) return []
-  const typed = [...prefix].map((letter) => digits.indexOf(letter))
-  const found: { id: KnownId; wrong: number }[] = []
-  const consider = (kind: KnownId["kind"], text: string, seq: number) => {
-    let wrong = 0
-    for (let i = 0; i < typed.length && wrong <= wrong_max; i++) if (digits[typed[i]!] !== text[i]) wrong++
-    if (wrong > wrong_max) return
-    const place = found.findIndex((other) => wrong <= other.wrong)
-    found.splice(place < 0 ? found.length : place, 0, { id: { kind, id: text, seq }, wrong })
-    if (found.length > limit) found.pop()
+  constructor(ops: number) {
+    this.#seen = new IdFilter(ops)
+    this.#awaited = new IdFilter(ops)
   }
-  for (const table of tables)
-    for (const { op_id, seq } of db
-      .prepare(`select op_id, seq from ${table} order by seq`)
-      .iterate() as Iterable<OpPlace>)
-      consider("op", ulidFromBytes(op_id), seq)
-  const batches = db.prepare("select batch_id as id, first_seq as seq from sturdy_batch order by first_seq")
-  for (const { id, seq } of batches.iterate() as Iterable<{ id: string; seq: number }>) consider("batch", id, seq)
-  return found.map(({ id }) => id)
+
+  /** In the order of the stream; a place that was told before is not told again. */
+  add(seq: number, op_id: Uint8Array, depends_on: Uint8Array | null = null): void {
+    if (seq <= this.#at) return
+    this.#at = seq
+    const dependencies = depends_on ?? none
+    for (let at = 0; at + 16 <= dependencies.length; at += 16)
+      if (!this.#seen.has(dependencies, at)) this.#awaited.add(dependencies, at)
+    if (op_id.length !== 16) return
+    if (this.#awaited.has(op_id)) note(this.#younger, seq, op_id, younger_max)
+    if (this.#seen.has(op_id)) note(this.#twice, seq, op_id, twice_max)
+    this.#seen.add(op_id)
+  }
+
+  /** In one read transaction: a suspicion may have been met by chance, or by what is not there any more. */
+  check(reader: OutboxReader, stream: StreamPlaces): Finding[] {
+    return [...this.#findTwice(reader, stream), ...this.#findYounger(reader, stream)]
+  }
+
+  #findTwice(reader: OutboxReader, stream: StreamPlaces): Finding[] {
+    if (this.#twice.length === 0) return []
+    const find = (table: string) =>
+      `select seq, op_id from ${table} where op_id in (select unhex(value) from json_each(?3)) and seq > ?1 and seq < ?2`
+    const rows = reader.all<{ seq: number; op_id: Uint8Array }>(
+      `${["sturdy_op", "sturdy_dead_letter", "sturdy_superseded"].map(find).join(" union all ")} order by 1`,
+      firstSeq(stream.stream_id),
+      endSeq(stream.stream_id),
+      JSON.stringify(this.#twice.map(({ hex }) => hex)),
+    )
+    return [...Map.groupBy(rows, ({ op_id }) => nameOf(op_id))].flatMap(([name, found]) => {
+      const [first, second] = [...new Set(found.map(({ seq }) => seq))]
+      if (second === undefined) return []
+      const what = `op ${name} stands at places ${localSeq(first!)} and ${localSeq(second)}`
+      return [finding("op_id_twice", stream, what, { seq: second, op_id: found[0]!.op_id })]
+    })
+  }
+
+  #findYounger(reader: OutboxReader, stream: StreamPlaces): Finding[] {
+    return this.#younger.flatMap(({ seq, hex }) => {
+      const op = reader.opAt(seq)
+      if (!op || Buffer.from(op.op_id).toString("hex") !== hex) return []
+      const early = reader.get<{ seq: number; op_id: Uint8Array }>(
+        `select seq, op_id from sturdy_op where depends_on is not null and seq > ? and seq <= ?
+           and (instr(depends_on, unhex(?)) - 1) % 16 = 0 order by seq limit 1`,
+        firstSeq(stream.stream_id),
+        seq,
+        hex,
+      )
+      if (!early) return []
+      const what = `op ${nameOf(early.op_id)} at place ${localSeq(early.seq)} depends on ${nameOf(op.op_id)} at place ${localSeq(seq)}`
+      return [finding("dependency_younger", stream, what, early)]
+    })
+  }
 }
 
-/** Letters that may be wrong: one that was mistaken, two that were swapped. */
-const wrong_max = 2
+function note(suspects: Suspect[], seq: number, op_id: Uint8Array, max: number): void {
+  if (suspects.length < max) suspects.push({ seq, hex: Buffer.from(op_id).toString("hex") })
+}

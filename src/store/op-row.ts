@@ -82,9 +82,15 @@ export function wireOfRow(row: OpRow, stream: { name: string }): WireOp {
   })
 }
 
-function refuseDamaged(row: OpRow, stream: { name: string }): void {
+/** Is the row what was recorded, as far as its checksum can tell? */
+export function isWhole(row: OpRow): boolean {
   const found = isTyped(row) ? checksumOf(row) : undefined
-  if (row.checksum === null ? found !== undefined && isPlausible(row) : found === row.checksum) return
+  return row.checksum === null ? found !== undefined && isPlausible(row) : found === row.checksum
+}
+
+function refuseDamaged(row: OpRow, stream: { name: string }): void {
+  if (isWhole(row)) return
+  const found = isTyped(row) ? checksumOf(row) : undefined
   const op_id = found === undefined ? "its op_id may be damaged too" : idText(row.op_id)
   throw new SturdyError(
     "op_damaged",

@@ -2,6 +2,8 @@
 import { expect, test } from "bun:test"
 import { SturdyError } from "../../src/intent/error.ts"
 import type { Intent } from "../../src/handle.ts"
+import { checkInvariants } from "../../src/inspect/invariant.ts"
+import { readingOutbox } from "../../src/store/database.ts"
 import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { openPatient } from "./patient.ts"
 
@@ -58,6 +60,8 @@ async function walk(seed: number): Promise<void> {
     if (next() < 0.5 || t.stream.status().dead === 0) await t.drained()
   }
 
+  const findings = readingOutbox(t.box.dir.file(), (db) => [...checkInvariants(db)])
+  expect(findings.filter(({ kind }) => kind === "finding")).toEqual([])
   const { effects } = t.box
   const place = new Map(effects.map((name, index) => [name, index]))
   const early = effects.filter((name) => depends.get(name)!.some((on) => !(place.get(on)! < place.get(name)!)))

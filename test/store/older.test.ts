@@ -1,6 +1,8 @@
 /** Two versions on one outbox file: the released one of schema 1 and this one, which adds columns. */
 import { expect, test } from "bun:test"
+import { checkInvariants } from "../../src/inspect/invariant.ts"
 import { serveShareService } from "../../src/service/index.ts"
+import { readingOutbox } from "../../src/store/database.ts"
 import { migrations } from "../../src/store/migration.gen.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import type { TransportRequest } from "../../src/wire/transport.ts"
@@ -31,6 +33,8 @@ const openBoth = (box: Box) => {
     async [Symbol.asyncDispose]() {
       for (const outbox of opened) await box.run(outbox.close({ flush_ms: 0 }))
       expect(faults).toEqual([])
+      const findings = readingOutbox(box.dir.file(), (db) => [...checkInvariants(db)])
+      expect(findings.filter(({ kind }) => kind === "finding")).toEqual([])
     },
   }
 }

@@ -7,6 +7,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import * as limit from "../../src/intent/limit.ts"
 import { openStoreParts, settlementOf, type StoreParts } from "../../src/testing/conformance/store-parts.ts"
+import { checkInvariants } from "../../src/inspect/invariant.ts"
 import { ManualClock } from "../../src/testing/manual-clock.ts"
 import { errorOf } from "../sturdy-error.ts"
 import { patience_ms, repeated } from "./repeated.ts"
@@ -427,6 +428,7 @@ test(
         const real = new Real(reached)
         try {
           fc.modelRun(() => ({ model: new StoreModel(), real }), steps)
+          expect([...checkInvariants(real.database)].filter(({ kind }) => kind === "finding")).toEqual([])
         } finally {
           real.close()
         }

@@ -36,6 +36,7 @@ export class Simulation {
     const { knobs, seed } = plan
     this.world = new World({ creates: knobs.creates, seed, timed: true })
     this.world.invariants.comparesView = seed % 4 === 0
+    this.world.invariants.readsFiles = seed % 8 === 1
     this.owner = new Owner(this.world)
     this.watch = new Watch(this)
     const { net, clock } = this.world

@@ -27,9 +27,7 @@ export async function capture({ situation, width, height, after_s, command }: Ca
   try {
     await using made = await situations[situation](home)
     const words = command.map((word) => word.replace(/\{(\w+)\}/g, (all, name: string) => made.names[name] ?? all))
-    // Without --db: the outbox that it finds itself.
-    const env = { ...made.env, STURDY_DB: made.db }
-    const shown = await show([process.execPath, cli, ...words], { width, height, env, after_s })
+    const shown = await show([process.execPath, cli, ...words], { width, height, env: made.env, after_s })
     return {
       ...shown,
       plain: withStandIns(shown.plain, made),

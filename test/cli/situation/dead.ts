@@ -1,4 +1,7 @@
 import type { Outbox } from "../../../src/index.ts"
+import { batchAt } from "../../../src/inspect/batches.ts"
+import { idsThatBegin } from "../../../src/inspect/id-search.ts"
+import { readingOutbox } from "../../../src/store/database.ts"
 import type { Notes } from "./notes.ts"
 import { saveNotes } from "./notes.ts"
 import { hears, hour, minute, openWorld, type Situation } from "./world.ts"
@@ -33,6 +36,7 @@ export async function dead(home: string): Promise<Situation> {
   const intents = { dead: root.folder, note: root.note, leaf: root.leaf, retried: retried.folder, alone, long }
   for (const [name, intent] of Object.entries(intents)) world.names[name] = outbox.opId(intent)
   Object.assign(world.names, { discarded: outbox.opId(discarded.folder), again: again!.as_op_id, stream: "notes" })
+  world.names.batch = batchOf(world.db, world.names.dead!)
   await world.ago(3 * minute)
   await outbox.close({ flush_ms: 0 })
 
@@ -57,4 +61,9 @@ function family(outbox: Outbox, name: string, titles: string[]) {
     return api["comment.put"](attachment.id, "taken in May")
   })
   return { folder, note, leaf }
+}
+
+/** The batch that an op was sent in. */
+function batchOf(file: string, op_id: string): string {
+  return readingOutbox(file, (db) => batchAt(db, idsThatBegin(db, op_id, 1)[0]!.seq)!.batch_id)
 }
