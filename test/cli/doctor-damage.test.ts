@@ -7,7 +7,7 @@ import { ScopedDatabase } from "../scoped-database.ts"
 import { flip, killedOutbox, leafOf, ruin } from "../store/damage.ts"
 import { tempDir } from "../temp-dir.ts"
 import { startChild } from "../torture/child.ts"
-import { diagnose, outboxWith, picture, ref } from "./doctor-box.ts"
+import { diagnose, outboxWith, picture, ref, tamper } from "./doctor-box.ts"
 import { expectOneLine } from "./one-line.ts"
 import { run } from "./run.ts"
 
@@ -72,6 +72,39 @@ test.skipIf(process.platform !== "linux")(
     await outbox.close({ flush_ms: 0 })
   },
 )
+
+describe("the invariants", () => {
+  test("name the op in which a byte was flipped, whose page SQLite calls whole", async () => {
+    await using dir = tempDir()
+    const file = await outboxWith(dir)
+    flip(file, readFileSync(file).indexOf('"secret":"canary') + 2)
+    const before = picture(dir)
+    const { code, of, out } = await diagnose(file)
+    expect(code).toBe(3)
+    expect(of("pages")).toEqual([])
+    expect(of("invariants")).toMatchObject([
+      {
+        level: "wrong",
+        invariant: "I6",
+        code: "op_damaged",
+        stream: "notes",
+        command: expect.stringContaining("export"),
+      },
+    ])
+    expect(out).not.toContain("canary")
+    expect(picture(dir)).toEqual(before)
+  })
+
+  test("tell a few of many breaches of one rule, and how many there are", async () => {
+    await using dir = tempDir()
+    const file = await outboxWith(dir, 30)
+    tamper(file, "update sturdy_op set args = '[]'")
+    const { code, of } = await diagnose(file)
+    expect(code).toBe(3)
+    expect(of("invariants")).toHaveLength(6)
+    expect(of("invariants").at(-1)).toMatchObject({ message: "and 25 more of op_damaged", found: 30 })
+  })
+})
 
 describe("--quarantine", () => {
   test("is refused for an outbox that is not damaged, which stays as it is", async () => {

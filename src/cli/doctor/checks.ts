@@ -4,6 +4,7 @@ import { clockCheck } from "./clock.ts"
 import { connectionCheck } from "./connection.ts"
 import { databaseCheck, pageCheck, runtimeCheck, schemaCheck } from "./database.ts"
 import { diskCheck, fileCheck, leftoverCheck, permissionCheck } from "./file.ts"
+import { invariantCheck } from "./invariants.ts"
 import { leaseCheck } from "./lease.ts"
 import { sizeCheck, streamCheck } from "./streams.ts"
 import { walCheck } from "./wal.ts"
@@ -18,6 +19,7 @@ export const checks: readonly Check[] = [
   databaseCheck,
   schemaCheck,
   pageCheck,
+  invariantCheck,
   leaseCheck,
   clockCheck,
   streamCheck,
