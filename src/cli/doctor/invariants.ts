@@ -54,7 +54,12 @@ function observed(breach: Breach, place: OutboxPlace): Observation {
     level: "wrong",
     message: `${invariant}: ${where}${printable(what)}`,
     ...(code === "op_damaged" ? damagedCure(place) : otherCure(place)),
-    ...{ invariant, code, stream, seq, op_id, batch_id },
+    invariant,
+    code,
+    stream,
+    seq,
+    op_id,
+    batch_id,
   }
 }
 
