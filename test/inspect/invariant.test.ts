@@ -1,8 +1,8 @@
 /** What `checkInvariants` says of outboxes that lived, and of the same with one row changed behind Sturdy's back. */
 import type { Database } from "bun:sqlite"
 import { afterAll, describe, expect, test } from "bun:test"
-import { checkInvariants } from "../../src/inspect/invariant.ts"
-import { rules, type RuleCode } from "../../src/inspect/rule.ts"
+import { checkInvariants } from "../../src/inspect/invariant/check.ts"
+import { rules, type RuleCode } from "../../src/inspect/invariant/rule.ts"
 import { readingOutbox } from "../../src/store/database.ts"
 import { checksumOf, type OpRow } from "../../src/store/op-row.ts"
 import { firstSeq } from "../../src/store/stream.ts"

@@ -1,6 +1,6 @@
 /** Two versions on one outbox file: the released one of schema 1 and this one, which adds columns. */
 import { expect, test } from "bun:test"
-import { checkInvariants } from "../../src/inspect/invariant.ts"
+import { checkInvariants } from "../../src/inspect/invariant/check.ts"
 import { serveShareService } from "../../src/service/index.ts"
 import { readingOutbox } from "../../src/store/database.ts"
 import { migrations } from "../../src/store/migration.gen.ts"

@@ -1,7 +1,7 @@
 /** The invariants of the outbox, I1–I6 of ARCHITECTURE.md, as far as its file shows them; every op's checksum too. */
 import type { Database } from "bun:sqlite"
-import { checkInvariants, type CheckedInvariant } from "../../inspect/invariant.ts"
-import type { Finding as Breach, RuleCode } from "../../inspect/rule.ts"
+import { checkInvariants, type CheckedInvariant } from "../../inspect/invariant/check.ts"
+import type { Finding as Breach, RuleCode } from "../../inspect/invariant/rule.ts"
 import { commandLine, type OutboxPlace } from "../outbox-place.ts"
 import { printable } from "../terminal.ts"
 import { count } from "../words.ts"

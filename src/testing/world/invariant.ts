@@ -1,5 +1,5 @@
 /** The invariants of ARCHITECTURE.md, looked up in the databases of both ends. */
-import { checkInvariants } from "../../inspect/invariant.ts"
+import { checkInvariants } from "../../inspect/invariant/check.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import { statesIn, viewedStates } from "./op-state.ts"
 import type { OpState, OutboxFile } from "./outbox-file.ts"

@@ -1,6 +1,6 @@
 /** I3 and I6 of one window: batches follow one another, hold whole units, and hold what they count. */
-import { batch_envelope_bytes } from "../intent/op.ts"
-import { endSeq, firstSeq } from "../store/stream.ts"
+import { batch_envelope_bytes } from "../../intent/op.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 import { isOrdered, mayBeDiscarded, type BatchPlaces, type OutboxReader } from "./outbox-reader.ts"
 import { finding, nameOf, placesText, type Finding } from "./rule.ts"
 import type { SeenOp, Window } from "./window.ts"

@@ -1,7 +1,7 @@
 /** A stretch of a stream, read in one transaction: whole batches, and some ops behind them. */
-import { opBytes } from "../intent/op.ts"
-import { isWhole, wireOfRow, type OpRow } from "../store/op-row.ts"
-import { endSeq, firstSeq } from "../store/stream.ts"
+import { opBytes } from "../../intent/op.ts"
+import { isWhole, wireOfRow, type OpRow } from "../../store/op-row.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 import { isOrdered, type BatchPlaces, type OutboxReader, type StreamPlaces } from "./outbox-reader.ts"
 
 /** Ops of one window, and of one that a batch makes longer. */

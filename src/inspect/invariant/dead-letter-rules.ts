@@ -1,6 +1,6 @@
 /** Dead letters of one stream, some at a time: each holds its op, and is nothing else. */
-import type { WireOp } from "../intent/op.ts"
-import { endSeq, firstSeq } from "../store/stream.ts"
+import type { WireOp } from "../../intent/op.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 import { isOrdered, type OutboxReader, type StreamPlaces } from "./outbox-reader.ts"
 import { finding, nameOf, placesText, type Finding } from "./rule.ts"
 

@@ -3,8 +3,8 @@
  * at work: each rule compares what was read in one short transaction. Memory is bounded, whatever is pending.
  */
 import type { Database } from "bun:sqlite"
-import { isDamage } from "../store/fault.ts"
-import { firstSeq } from "../store/stream.ts"
+import { isDamage } from "../../store/fault.ts"
+import { firstSeq } from "../../store/stream.ts"
 import { checkBatches } from "./batch-rules.ts"
 import { checkLetters } from "./dead-letter-rules.ts"
 import { OpIds } from "./op-ids.ts"

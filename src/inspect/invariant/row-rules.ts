@@ -1,5 +1,5 @@
 /** Rows that hang on others: streams, results, captures and items. */
-import { endSeq, firstSeq } from "../store/stream.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 import { mayBeDiscarded, type OutboxReader } from "./outbox-reader.ts"
 import { finding, placesText, type Finding } from "./rule.ts"
 

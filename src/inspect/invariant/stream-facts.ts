@@ -1,5 +1,5 @@
 /** The row of a stream against what can be counted of it: I1's counters, I4's settled op, I5's cursors. */
-import { endSeq, firstSeq, localSeq } from "../store/stream.ts"
+import { endSeq, firstSeq, localSeq } from "../../store/stream.ts"
 import { isOrdered, type OutboxReader, type StreamPlaces } from "./outbox-reader.ts"
 import { finding, nameOf, type Finding } from "./rule.ts"
 

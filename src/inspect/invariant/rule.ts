@@ -1,6 +1,6 @@
 /** The rules that hold in every outbox file, each with a stable code and the invariant of ARCHITECTURE.md it belongs to. */
-import { idText } from "../store/id-blob.ts"
-import { localSeq } from "../store/stream.ts"
+import { idText } from "../../store/id-blob.ts"
+import { localSeq } from "../../store/stream.ts"
 
 export const invariants = {
   I1: "no loss",

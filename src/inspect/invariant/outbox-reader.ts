@@ -3,8 +3,8 @@
  * them a host that is at work may checkpoint.
  */
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite"
-import type { OpRow } from "../store/op-row.ts"
-import { endSeq, firstSeq } from "../store/stream.ts"
+import type { OpRow } from "../../store/op-row.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 
 /** What places and counters of a stream are checked by: columns that every schema has. */
 export interface StreamPlaces {

@@ -1,5 +1,5 @@
 /** I2 and the dependencies of I3: each op_id once, and on older ones only, without an index and without a list of all. */
-import { endSeq, firstSeq, localSeq } from "../store/stream.ts"
+import { endSeq, firstSeq, localSeq } from "../../store/stream.ts"
 import { IdFilter } from "./id-filter.ts"
 import type { OutboxReader, StreamPlaces } from "./outbox-reader.ts"
 import { finding, nameOf, type Finding } from "./rule.ts"

@@ -1,6 +1,6 @@
 /** I1 of one window: each place holds an op, or a note of the op that replaced it; and each op is what was recorded. */
-import { idBlob, idsFromBlob, idText } from "../store/id-blob.ts"
-import { endSeq, firstSeq } from "../store/stream.ts"
+import { idBlob, idsFromBlob, idText } from "../../store/id-blob.ts"
+import { endSeq, firstSeq } from "../../store/stream.ts"
 import { isOrdered, mayBeDiscarded, type OutboxReader, type StreamPlaces, type SupersededRow } from "./outbox-reader.ts"
 import { finding, nameOf, placesText, type Finding } from "./rule.ts"
 import type { SeenOp, Window } from "./window.ts"
