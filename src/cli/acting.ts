@@ -4,7 +4,7 @@ import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../i
 import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../inspect/outbox-file.ts"
 import { SturdyError } from "../intent/error.ts"
 import { legacyRest } from "../opencode/legacy-rest.ts"
-import { readingOutbox } from "../store/database.ts"
+import { readingOutbox } from "../store/reading.ts"
 import { version as schema_version } from "../store/migrate.ts"
 import type { Input } from "./command.ts"
 import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"

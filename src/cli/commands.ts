@@ -17,6 +17,8 @@ const commands: Record<string, () => Promise<Command>> = {
   flush: async () => (await import("./flush.ts")).flush,
   "ref show": async () => (await import("./ref-show.ts")).refShow,
   doctor: async () => (await import("./doctor.ts")).doctor,
+  export: async () => (await import("./export.ts")).exportOps,
+  backup: async () => (await import("./backup.ts")).backup,
   serve: async () => (await import("./serve.ts")).serve,
   replay: async () => (await import("./replay.ts")).replay,
   simulate: async () => (await import("./simulate.ts")).simulate,

@@ -2,7 +2,7 @@
 import { setTimeout } from "node:timers/promises"
 import { SturdyError } from "../intent/error.ts"
 import { type Look, readLook } from "../inspect/look.ts"
-import { readingOutbox } from "../store/database.ts"
+import { readingOutbox } from "../store/reading.ts"
 import { databaseError } from "./database-error.ts"
 import { explained, type OutboxPlace } from "./outbox-place.ts"
 
@@ -46,7 +46,7 @@ function lookAgain(place: OutboxPlace): Seen {
 }
 
 function lookAt({ file }: OutboxPlace): Look {
-  return readingOutbox(file, (db) => readLook(db, Date.now()))
+  return readingOutbox(file, (db) => readLook(db, Date.now()), { copies: false })
 }
 
 async function paused(ms: number, signal: AbortSignal): Promise<void> {

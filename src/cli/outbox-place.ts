@@ -4,8 +4,8 @@ import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import { outboxFile } from "../opencode/data-place.ts"
-import { readingOutbox } from "../store/database.ts"
 import { bytesOf } from "../store/place.ts"
+import { readingOutbox } from "../store/reading.ts"
 import { type Input, textOption } from "./command.ts"
 import { note, printable } from "./terminal.ts"
 
@@ -47,7 +47,13 @@ export function readOutbox<T>(input: Input, read: (db: Database, place: OutboxPl
 export function lookAtOutbox<T>(input: Input, read: (db: Database, place: OutboxPlace) => T): T {
   const place = outboxPlace(input)
   try {
-    return readingOutbox(place.file, (db) => read(db, place))
+    let copied: string | undefined
+    const found = readingOutbox(place.file, (db, reader) => {
+      copied = reader.note
+      return read(db, place)
+    })
+    if (copied !== undefined) note(copied)
+    return found
   } catch (error) {
     throw explained(error, place)
   }

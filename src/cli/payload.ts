@@ -2,26 +2,76 @@
 import type { Database } from "bun:sqlite"
 import { printable } from "./terminal.ts"
 
+export interface SecretRow {
+  secret: string
+  remote_secret?: string | null
+}
+
+/** How many letters of a secret are looked up at once. */
+const head_letters = 8
+
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
-  readonly #secrets: readonly string[]
+  readonly #short: string[] = []
+  /** By their first letters: an outbox may have thousands of streams, and a text is gone through once for all. */
+  readonly #byHead = new Map<string, string[]>()
+  /** Of the first three letters of those, for a quick no. */
+  readonly #mayBegin = new Uint8Array(1 << 16)
 
-  constructor(db: Database) {
-    const rows = db.prepare("select * from sturdy_stream").all() as { secret: string; remote_secret?: string | null }[]
-    const secrets = rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]).filter(Boolean)
-    // As they stand in JSON too: those that a service made may hold any sign.
-    this.#secrets = [...new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
+  /** The outbox, or the rows of its streams. */
+  constructor(from: Database | readonly SecretRow[]) {
+    const rows = Array.isArray(from)
+      ? (from as readonly SecretRow[])
+      : ((from as Database).prepare("select * from sturdy_stream").all() as SecretRow[])
+    for (const secret of new Set(rows.flatMap((row) => [row.secret, row.remote_secret ?? ""]).flatMap(written)))
+      this.#add(secret)
+  }
+
+  #add(secret: string): void {
+    if (secret.length < head_letters) {
+      this.#short.push(secret)
+      return
+    }
+    const head = secret.slice(0, head_letters)
+    const longestFirst = [...(this.#byHead.get(head) ?? []), secret].toSorted((a, b) => b.length - a.length)
+    this.#byHead.set(head, longestFirst)
+    this.#mayBegin[beginning(secret, 0)] = 1
   }
 
   hide(text: string): string {
-    return this.#secrets.reduce((hidden, secret) => hidden.replaceAll(secret, "[secret]"), text)
+    const hidden = this.#short.reduce((hidden, secret) => hidden.replaceAll(secret, "[secret]"), text)
+    let shown = ""
+    let from = 0
+    for (let at = 0; at <= hidden.length - head_letters; at++) {
+      if (this.#mayBegin[beginning(hidden, at)] === 0) continue
+      const secret = this.#byHead
+        .get(hidden.slice(at, at + head_letters))
+        ?.find((secret) => hidden.startsWith(secret, at))
+      if (secret === undefined) continue
+      shown += `${hidden.slice(from, at)}[secret]`
+      from = at + secret.length
+      at = from - 1
+    }
+    return shown + hidden.slice(from)
   }
 
   /** In every text of a JSON value, at any depth; names of members too. */
   hideIn<T extends object>(value: T): T {
-    if (this.#secrets.length === 0) return value
-    return JSON.parse(this.hide(JSON.stringify(value))) as T
+    const text = JSON.stringify(value)
+    const hidden = this.hide(text)
+    return hidden === text ? value : (JSON.parse(hidden) as T)
   }
+}
+
+/** As it is, and as it stands in JSON text, and in JSON text within JSON text. */
+function written(secret: string): string[] {
+  if (secret === "") return []
+  const once = JSON.stringify(secret).slice(1, -1)
+  return [secret, once, JSON.stringify(once).slice(1, -1)]
+}
+
+function beginning(text: string, at: number): number {
+  return ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 1) << 5) ^ text.charCodeAt(at + 2)) & 0xffff
 }
 
 /** Columns of a payload that nobody asked for in full. */

@@ -25,6 +25,11 @@ import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
 /** Files that this process has open: a second handle of one process waits for itself and drops its locks on close. */
 const openFiles = new Set<string>()
 
+/** Of the real path. */
+export function isOpenHere(file: string): boolean {
+  return openFiles.has(file)
+}
+
 /** What to do with an outbox file that is damaged: refuse it as it lies, or put it aside and begin afresh. */
 export type Damaged = "refuse" | "quarantine"
 
@@ -179,16 +184,6 @@ export function openDatabaseForReading(path: string): Database {
   } catch (error) {
     db?.close()
     throw storageError(error, `reading ${path}`)
-  }
-}
-
-/** The same for as long as `read` runs, whatever it throws. */
-export function readingOutbox<T>(path: string, read: (db: Database) => T): T {
-  const db = openDatabaseForReading(path)
-  try {
-    return read(db)
-  } finally {
-    db.close()
   }
 }
 

@@ -83,7 +83,7 @@ export interface StreamRow {
 
 // seq = stream_id × 2^32 + n: both stay within the integers that JavaScript holds exactly.
 const ops_per_stream_max = 2 ** 32
-const streams_max = 2 ** 21 - 1
+export const streams_max = 2 ** 21 - 1
 
 export const firstSeq = (stream_id: number): number => stream_id * ops_per_stream_max
 /** One past the last seq that a stream may use. */

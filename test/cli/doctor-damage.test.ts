@@ -7,7 +7,7 @@ import { ScopedDatabase } from "../scoped-database.ts"
 import { flip, killedOutbox, leafOf, ruin } from "../store/damage.ts"
 import { tempDir } from "../temp-dir.ts"
 import { startChild } from "../torture/child.ts"
-import { diagnose, outboxWith, picture, ref, tamper } from "./doctor-box.ts"
+import { diagnose, type Found, outboxWith, picture, ref, tamper } from "./doctor-box.ts"
 import { expectOneLine } from "./one-line.ts"
 import { run } from "./run.ts"
 
@@ -104,6 +104,24 @@ describe("the invariants", () => {
     expect(of("invariants")).toHaveLength(6)
     expect(of("invariants").at(-1)).toMatchObject({ message: "and 25 more of op_damaged", found: 30 })
   })
+})
+
+test("what can still be read of a damaged outbox is counted, also of one whose first page is gone", async () => {
+  await using dir = tempDir()
+  const file = await outboxWith(dir, 2_000)
+  expect((await diagnose(file)).all.map(({ check }) => check)).not.toContain("salvage")
+  for (const page of [leafOf(file, "sturdy_op"), 1]) {
+    ruin(file, page)
+    const before = picture(dir)
+    const { code, of, out } = await diagnose(file)
+    expect(code).toBe(3)
+    const [{ message, streams, command }] = of("salvage") as [Found]
+    expect(message).toMatch(/notes: 1,9\d\d of 2,000 ops/)
+    expect(streams).toMatchObject([{ stream: "notes", expected: 2_000 }])
+    expect(command).toContain("sturdy export")
+    expect(out).not.toContain("canary")
+    expect(picture(dir)).toEqual(before)
+  }
 })
 
 describe("--quarantine", () => {

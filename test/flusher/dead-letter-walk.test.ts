@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { SturdyError } from "../../src/intent/error.ts"
 import type { Intent } from "../../src/handle.ts"
 import { checkInvariants } from "../../src/inspect/invariant/check.ts"
-import { readingOutbox } from "../../src/store/database.ts"
+import { readingOutbox } from "../../src/store/reading.ts"
 import { mulberry32 } from "../../src/testing/mulberry32.ts"
 import { openPatient } from "./patient.ts"
 

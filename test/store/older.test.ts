@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { checkInvariants } from "../../src/inspect/invariant/check.ts"
 import { serveShareService } from "../../src/service/index.ts"
-import { readingOutbox } from "../../src/store/database.ts"
+import { readingOutbox } from "../../src/store/reading.ts"
 import { migrations } from "../../src/store/migration.gen.ts"
 import type { Outbox } from "../../src/outbox.ts"
 import type { TransportRequest } from "../../src/wire/transport.ts"

@@ -1,10 +1,6 @@
 /** What a check of `sturdy doctor` is, what it finds, and how it reads the outbox beside whoever is at work in it. */
-import { SQLiteError, type Database } from "bun:sqlite"
-import { statSync } from "node:fs"
-import { SturdyError } from "../../intent/error.ts"
-import { readingOutbox } from "../../store/database.ts"
-import { bytesOf } from "../../store/place.ts"
-import { databaseError } from "../database-error.ts"
+import type { Database } from "bun:sqlite"
+import type { SturdyError } from "../../intent/error.ts"
 import { commandLine, type OutboxPlace } from "../outbox-place.ts"
 
 /** `wrong`: it does not get well by itself. `warning`: it may, or it is a risk. `note`: nothing to do. */
@@ -48,7 +44,7 @@ export interface Context {
   offline: boolean
   /** Of the host's, for one service: a gateway's key. */
   headersFor(service: string): Record<string, string>
-  /** One look into the outbox, repeated if somebody changed the file under it. */
+  /** One look into the outbox: it may be repeated, where somebody changed the file under it. */
   read<T>(look: (db: Database) => T): T
   /** On a terminal, as long as the check runs. */
   progress(what: string, done?: number, total?: number): void
@@ -60,33 +56,4 @@ export function damageCure(place: OutboxPlace): Pick<Observation, "cure" | "comm
     cure: "Check the disk. End the programs that have the outbox open, keep a copy of it and its -wal, then put it aside; a fresh one begins:",
     command: commandLine(place, "doctor", "--quarantine"),
   }
-}
-
-const looks_max = 3
-
-/**
- * Without a -wal nobody has the file open, and it is read as one that does not change (store/database.ts). A host that
- * starts meanwhile may change it all the same: what was read then is not what is in it.
- */
-export function readSteadily<T>(file: string, look: (db: Database) => T): T {
-  for (let looks = 1; ; looks++) {
-    const isHeld = bytesOf(`${file}-wal`) > 0
-    const before = stampOf(file)
-    const isStill = () => isHeld || looks >= looks_max || stampOf(file) === before
-    try {
-      const found = readingOutbox(file, look)
-      if (isStill()) return found
-    } catch (error) {
-      if (isStill() || !isOfFile(error)) throw error
-    }
-  }
-}
-
-function stampOf(file: string): string {
-  const stats = statSync(file, { throwIfNoEntry: false })
-  return stats ? `${stats.ino} ${stats.size} ${stats.mtimeMs} ${bytesOf(`${file}-wal`) > 0}` : ""
-}
-
-function isOfFile(error: unknown): boolean {
-  return error instanceof SturdyError || error instanceof SQLiteError || databaseError(error) !== error
 }

@@ -6,6 +6,7 @@ import { databaseCheck, pageCheck, runtimeCheck, schemaCheck } from "./database.
 import { diskCheck, fileCheck, leftoverCheck, permissionCheck } from "./file.ts"
 import { invariantCheck } from "./invariants.ts"
 import { leaseCheck } from "./lease.ts"
+import { salvageCheck } from "./salvage.ts"
 import { sizeCheck, streamCheck } from "./streams.ts"
 import { walCheck } from "./wal.ts"
 
@@ -20,6 +21,7 @@ export const checks: readonly Check[] = [
   schemaCheck,
   pageCheck,
   invariantCheck,
+  salvageCheck,
   leaseCheck,
   clockCheck,
   streamCheck,

@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite"
 import { closeSync, openSync, readSync } from "node:fs"
 import { readSchema } from "../../inspect/outbox-file.ts"
 import * as limit from "../../intent/limit.ts"
+import { isOutbox } from "../../store/quarantine.ts"
 import { application_id } from "../../store/place.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import packageJson from "../../../package.json" with { type: "json" }
@@ -46,13 +47,15 @@ export const databaseCheck: Check = {
   },
 }
 
-function unopenedFinding({ place }: Context, message: string, hint: string, code: string): Observation {
+function unopenedFinding({ place, file }: Context, message: string, hint: string, code: string): Observation {
   const isDamaged = code === "database_corrupt" || code === "database_not_sqlite"
   if (!isDamaged) return { level: "wrong", message, cure: hint, code }
+  if (isOutbox(file)) return { level: "wrong", message, ...damageCure(place), code }
   return {
     level: "wrong",
     message,
-    ...damageCure(place),
+    cure: "Its first page is gone, so no program will take it for an outbox and put it aside. End those that have it open, get out of it what can be read, then move it and its -wal away:",
+    command: commandLine(place, "export"),
     code,
   }
 }

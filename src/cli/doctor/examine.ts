@@ -6,20 +6,14 @@ import { systemSeams } from "../../intent/system.ts"
 import { Connection } from "../../store/connection.ts"
 import { isDamage } from "../../store/fault.ts"
 import { upToDate } from "../../store/migrate.ts"
+import { hasRoots } from "../../store/first-page.ts"
 import { isOutbox } from "../../store/quarantine.ts"
+import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../database-error.ts"
 import { explained, type OutboxPlace } from "../outbox-place.ts"
 import { Secrets } from "../payload.ts"
 import type { HeadersOf } from "../service-header.ts"
-import {
-  type Check,
-  type Context,
-  damageCure,
-  type Finding,
-  type Level,
-  type Observation,
-  readSteadily,
-} from "./check.ts"
+import { type Check, type Context, damageCure, type Finding, type Level, type Observation } from "./check.ts"
 import { checks } from "./checks.ts"
 import { servicesToAsk } from "./connection.ts"
 import { leftoverCheck } from "./file.ts"
@@ -55,7 +49,7 @@ export async function examine(examination: Examination): Promise<Examined> {
     offline,
     found,
     headersFor: (service) => headers?.({ service }) ?? {},
-    read: (look) => readSteadily(file, look),
+    read: (look) => readingOutbox(file, look),
     progress,
   }
   const isNone = unopened !== undefined && isNoOutbox(file, unopened)
@@ -91,7 +85,7 @@ interface Opened {
 
 function openedOutbox(file: string): Opened {
   try {
-    return readSteadily(file, (db) => {
+    return readingOutbox(file, (db) => {
       upToDate(new Connection(db, systemSeams, file))
       const tables = db
         .prepare("select name from sqlite_schema where type = 'table' and name not glob 'sturdy_*' order by rowid")
@@ -124,7 +118,9 @@ function unlessDamaged<T>(look: () => T): T | undefined {
 /** Nothing is wrong with an outbox: there is none. */
 function isNoOutbox(file: string, { code }: SturdyError): boolean {
   return (
-    code === "database_missing" || code === "database_not_outbox" || (code === "database_not_sqlite" && !isOutbox(file))
+    code === "database_missing" ||
+    code === "database_not_outbox" ||
+    (code === "database_not_sqlite" && !isOutbox(file) && !hasRoots(file))
   )
 }
 

@@ -4,11 +4,11 @@ import { systemSeams } from "../../intent/system.ts"
 import { openDatabase } from "../../store/database.ts"
 import { statOf } from "../../store/place.ts"
 import type { Quarantined } from "../../store/quarantine.ts"
+import { readingOutbox } from "../../store/reading.ts"
 import { findDamage, suspect, suspicionOf } from "../../store/suspect.ts"
 import { walFault } from "../../store/wal.ts"
 import { databaseError } from "../database-error.ts"
 import { commandLine, explained, type OutboxPlace } from "../outbox-place.ts"
-import { readSteadily } from "./check.ts"
 
 /**
  * Looks first, and without a change: opened without damage, it would only be opened. Undefined if it is not damaged.
@@ -41,7 +41,7 @@ function damageOf(place: OutboxPlace, file: string): Damage | undefined {
   if (condemned !== undefined && condemned === statOf(file)?.ino)
     return { what: "it was being put aside", isInPages: false }
   try {
-    const found = readSteadily(file, findDamage)
+    const found = readingOutbox(file, findDamage)
     if (found !== undefined) return { what: found, isInPages: true }
   } catch (thrown) {
     const error = databaseError(thrown)

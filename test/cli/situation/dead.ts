@@ -1,7 +1,7 @@
 import type { Outbox } from "../../../src/index.ts"
 import { batchAt } from "../../../src/inspect/batches.ts"
 import { idsThatBegin } from "../../../src/inspect/id-search.ts"
-import { readingOutbox } from "../../../src/store/database.ts"
+import { readingOutbox } from "../../../src/store/reading.ts"
 import type { Notes } from "./notes.ts"
 import { saveNotes } from "./notes.ts"
 import { hears, hour, minute, openWorld, type Situation } from "./world.ts"

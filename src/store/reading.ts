@@ -1,0 +1,123 @@
+/**
+ * Looking into an outbox that others may have open: nothing is changed, nobody is waited for, and nobody can keep us out.
+ * Where SQLite does, a copy is read.
+ */
+import type { Database } from "bun:sqlite"
+import { SturdyError } from "../intent/error.ts"
+import { systemClock } from "../intent/system.ts"
+import { openDatabaseForReading } from "./database.ts"
+import { storageError } from "./fault.ts"
+import { bytesOf } from "./place.ts"
+import { signatureOf } from "./instant.ts"
+import { copyPlainly } from "./plain-copy.ts"
+
+/** Of reads during which the file changed under a handle that was told that it does not. */
+const tries_max = 5
+
+export interface ReadingOptions {
+  /** If not, who is kept out is told so: for who looks again and again, and would copy again and again. @default true */
+  copies?: boolean
+}
+
+/** For as long as it takes to ask several questions. Close it: see `openDatabaseForReading`. */
+export class OutboxView {
+  #db: Database | undefined
+  /** Of a file without a -wal, which is read without locks: who opens it now may change it. */
+  #unlocked: string | undefined
+  #copied = false
+  /** What the reader should know about what is read, for people. */
+  note: string | undefined
+
+  constructor(
+    readonly path: string,
+    readonly options: ReadingOptions = {},
+  ) {}
+
+  /** `body` may be run again: the file may have changed meanwhile, or somebody may have locked it. @throws SturdyError */
+  read<T>(body: (db: Database) => T): T {
+    for (let tries = 1; ; tries++) {
+      try {
+        const found = body((this.#db ??= this.#open()))
+        if (!this.#isChanged()) return found
+      } catch (error) {
+        if (!this.#isChanged()) this.#db = this.#openCopy(error)
+      }
+      if (!this.#isChanged()) continue
+      if (tries >= tries_max)
+        throw new SturdyError(
+          "busy",
+          `reading ${this.path}: it changed under every look`,
+          "Call again in a moment; if it stays, see which process opens and closes it.",
+        )
+      this.#release()
+    }
+  }
+
+  close(): void {
+    this.#release()
+  }
+
+  #open(): Database {
+    this.#unlocked = bytesOf(`${this.path}-wal`) > 0 ? undefined : signatureOf(this.path)
+    return openDatabaseForReading(this.path)
+  }
+
+  /** In place of the file itself, if that is what helps. @throws what was caught */
+  #openCopy(error: unknown): Database {
+    const mayCopy = this.options.copies !== false && !this.#copied
+    const why = !mayCopy ? undefined : reasonToCopy(storageError(error, `reading ${this.path}`))
+    if (why === undefined) throw error
+    this.#release()
+    const copy = copyPlainly(this.path, systemClock)
+    if (!copy) throw error
+    this.#copied = true
+    try {
+      const db = openDatabaseForReading(copy.file)
+      this.note = `${why}: read from a copy made just now`
+      return db
+    } catch (cause) {
+      throw named(cause, copy.file, this.path)
+    } finally {
+      // What is open stays readable, and nothing is left behind however this process ends.
+      copy.remove()
+    }
+  }
+
+  #isChanged(): boolean {
+    return this.#unlocked !== undefined && signatureOf(this.path) !== this.#unlocked
+  }
+
+  #release(): void {
+    this.#db?.close()
+    this.#db = undefined
+    this.#unlocked = undefined
+  }
+}
+
+function reasonToCopy(error: unknown): string | undefined {
+  if (!(error instanceof SturdyError)) return
+  if (error.code === "busy") return "locked by another process"
+  if (error.code === "database_unopenable") return "its folder does not let SQLite read beside others"
+  return
+}
+
+/** The copy is gone: it is the original that a person can look at. */
+function named(error: unknown, copy: string, path: string): unknown {
+  if (!(error instanceof SturdyError)) return error
+  const { code, message, hint, cause } = error
+  return new SturdyError(code, message.replaceAll(copy, path), hint, { cause })
+}
+
+/** One question. */
+export function readingOutbox<T>(
+  path: string,
+  read: (db: Database, reader: OutboxView) => T,
+  options?: ReadingOptions,
+): T {
+  const reader = new OutboxView(path, options)
+  try {
+    return reader.read((db) => read(db, reader))
+  } finally {
+    reader.close()
+  }
+}

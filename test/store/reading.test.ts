@@ -1,0 +1,110 @@
+/** Looking into an outbox that somebody keeps for himself, or whose folder does not let SQLite read beside others. */
+import { chmodSync, readdirSync } from "node:fs"
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { OutboxView, readingOutbox } from "../../src/store/reading.ts"
+import { errorOf } from "../sturdy-error.ts"
+import { tempDir, type TempDir } from "../temp-dir.ts"
+import { ScopedDatabase } from "../scoped-database.ts"
+import { closedOutbox, hashes, killedOutbox } from "./damage.ts"
+
+let temporary: TempDir
+let before: string | undefined
+
+beforeEach(() => {
+  temporary = tempDir()
+  before = process.env.TMPDIR
+  process.env.TMPDIR = temporary.path
+})
+afterEach(async () => {
+  if (before === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = before
+  await temporary[Symbol.asyncDispose]()
+})
+
+async function exclusive(file: string, by: string) {
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/exclusive-fixture.ts`, file, by], {
+    stdin: "pipe",
+    stdout: "pipe",
+  })
+  const { value } = await child.stdout.getReader().read()
+  expect(new TextDecoder().decode(value)).toBe("locked\n")
+  return {
+    async [Symbol.asyncDispose]() {
+      void child.stdin.end()
+      await child.exited
+    },
+  }
+}
+
+const leftovers = () => readdirSync(temporary.path).filter((name) => name.startsWith("sturdy-read-"))
+
+const attempts = (file: string) =>
+  readingOutbox(file, (db, reader) => ({
+    ...(db.prepare("select attempts from sturdy_stream").get() as { attempts: number }),
+    note: reader.note,
+  }))
+
+describe("an outbox that another process has for itself", () => {
+  for (const by of ["pragma", "vfs"])
+    test(`by its ${by} is read from a copy, -wal and all; nothing is left behind, and not a byte changes`, async () => {
+      await using dir = tempDir()
+      closedOutbox(dir.file(), [{}, {}])
+      await using _ = await exclusive(dir.file(), by)
+      const bytes = hashes(dir)
+      expect(attempts(dir.file())).toEqual({
+        attempts: 7,
+        note: "locked by another process: read from a copy made just now",
+      })
+      expect(hashes(dir)).toEqual(bytes)
+      expect(leftovers()).toEqual([])
+    })
+
+  test("is told as busy to who looks again and again", async () => {
+    await using dir = tempDir()
+    closedOutbox(dir.file())
+    await using _ = await exclusive(dir.file(), "pragma")
+    expect(errorOf(() => readingOutbox(dir.file(), () => {}, { copies: false })).code).toBe("busy")
+  })
+
+  test("that cannot be copied either says why the copy was not made", async () => {
+    await using dir = tempDir()
+    closedOutbox(dir.file())
+    await using _ = await exclusive(dir.file(), "pragma")
+    process.env.TMPDIR = temporary.file("nowhere")
+    const error = errorOf(() => attempts(dir.file()))
+    expect(error.code).toBe("database_unopenable")
+    expect(error.message).toContain("ENOENT")
+  })
+})
+
+test.skipIf(process.getuid?.() === 0)("an outbox in a folder that is read-only is read from a copy", async () => {
+  await using dir = tempDir()
+  killedOutbox(dir.file(), { before: [{}], after: [{}, {}] })
+  chmodSync(dir.path, 0o500)
+  try {
+    expect(attempts(dir.file())).toEqual({
+      attempts: 0,
+      note: expect.stringContaining("read from a copy made just now"),
+    })
+    expect(leftovers()).toEqual([])
+  } finally {
+    chmodSync(dir.path, 0o700)
+  }
+})
+
+test("a file without a -wal that is opened and written while it is read is read again", async () => {
+  await using dir = tempDir()
+  closedOutbox(dir.file())
+  const reader = new OutboxView(dir.file())
+  let reads = 0
+  const found = reader.read((db) => {
+    reads += 1
+    if (reads === 1) {
+      using other = new ScopedDatabase(dir.file())
+      other.run("update sturdy_stream set attempts = 3")
+    }
+    return db.prepare("select attempts from sturdy_stream").get()
+  })
+  reader.close()
+  expect([found, reads]).toEqual([{ attempts: 3 }, 2])
+})
