@@ -17,6 +17,7 @@ const commands: Record<string, () => Promise<Command>> = {
   flush: async () => (await import("./flush.ts")).flush,
   "ref show": async () => (await import("./ref-show.ts")).refShow,
   "ref rotate": async () => (await import("./ref-rotate.ts")).refRotate,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   export: async () => (await import("./export.ts")).exportOps,
   backup: async () => (await import("./backup.ts")).backup,
   serve: async () => (await import("./serve.ts")).serve,

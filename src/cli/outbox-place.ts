@@ -91,7 +91,7 @@ export function commandLine({ file, by: who }: OutboxPlace, ...words: string[]):
 }
 
 /** For a POSIX shell. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
   // No terminal takes a control character well: $'…' of bash and zsh names it.
   if (/\p{Cc}/u.test(word)) return `$'${printable(word.replaceAll("\\", "\\\\").replaceAll("'", "\\'"))}'`

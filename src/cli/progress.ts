@@ -14,6 +14,19 @@ export class ProgressLine {
     this.#drawn = true
   }
 
+  /** What is being done, as long as it is not known how much of it there is. */
+  doing(what: string): void {
+    if (!process.stderr.isTTY) return
+    process.stderr.write(`\r\u001b[K${what}…`)
+    this.#drawn = true
+  }
+
+  /** The line is gone, as if it had never been. */
+  clear(): void {
+    if (this.#drawn) process.stderr.write("\r\u001b[K")
+    this.#drawn = false
+  }
+
   /** A line of its own; the same one again is left out. */
   note(text: string): void {
     if (text === this.#last) return

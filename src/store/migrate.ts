@@ -5,6 +5,7 @@
  * Fleets: migrations only add. `version` counts those applied, `compatible_version` is the oldest code that may still
  * use the file, so an older process goes on recording beside a newer one until a release raises it.
  */
+import type { Database } from "bun:sqlite"
 import { SturdyError } from "../intent/error.ts"
 import { randomId } from "../intent/ulid.ts"
 import type { Connection } from "./connection.ts"
@@ -31,9 +32,7 @@ export function migrate(connection: Connection, migrationTable?: string): void {
     const { db, seams } = connection
     const from = readMeta(connection)?.version ?? 0
     for (const migration of migrations.slice(from)) {
-      for (const statement of migration.sql.split("--> statement-breakpoint"))
-        // Trimmed: Bun 1.3.14 swallows the error of a statement that is followed by anything, a newline too.
-        db.run(statement.trim())
+      applyMigration(db, migration)
       if (migrationTable !== undefined)
         db.prepare(`insert or ignore into "${migrationTable}" (id, time_completed) values (?, ?)`).run(
           `sturdy_${migration.name}`,
@@ -46,6 +45,12 @@ export function migrate(connection: Connection, migrationTable?: string): void {
          compatible_version = max(compatible_version, excluded.compatible_version)`,
     ).run(randomId(seams.random, 128), version, compatible_version, seams.clock.now())
   })
+}
+
+/** Its statements alone, in whatever transaction is open. */
+export function applyMigration(db: Database, { sql }: { sql: string }): void {
+  // Trimmed: Bun 1.3.14 swallows the error of a statement that is followed by anything, a newline too.
+  for (const statement of sql.split("--> statement-breakpoint")) db.run(statement.trim())
 }
 
 export function readMeta(connection: Connection): Meta | undefined {

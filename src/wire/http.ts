@@ -65,10 +65,12 @@ function requestBytes(url: URL, headers: Headers, { method = "POST", body: text 
 }
 
 async function responseOf({ status, headers, body }: HttpAnswer): Promise<TransportResponse> {
+  const date = headers.get("date")
   return {
     status,
     retry_after: headers.get("retry-after"),
     content_type: headers.get("content-type"),
+    ...(date !== null && { date }),
     body: (await unpacked(body, headers)).toString("utf8"),
   }
 }

@@ -22,6 +22,8 @@ export interface TransportResponse {
   retry_after: string | null
   /** As it came; null if the server said none. */
   content_type: string | null
+  /** The server's clock, as it came, if it told it. */
+  date?: string
   body: string
 }
 

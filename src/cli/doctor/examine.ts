@@ -1,0 +1,145 @@
+/** Runs the checks one after the other, and tells each finding as it comes. */
+import { realpathSync } from "node:fs"
+import { resolve } from "node:path"
+import { errorTable, SturdyError } from "../../intent/error.ts"
+import { systemSeams } from "../../intent/system.ts"
+import { Connection } from "../../store/connection.ts"
+import { isDamage } from "../../store/fault.ts"
+import { upToDate } from "../../store/migrate.ts"
+import { hasRoots } from "../../store/first-page.ts"
+import { isOutbox } from "../../store/quarantine.ts"
+import { readingOutbox } from "../../store/reading.ts"
+import { databaseError } from "../database-error.ts"
+import { explained, type OutboxPlace } from "../outbox-place.ts"
+import { Secrets } from "../secrets.ts"
+import type { HeadersOf } from "../service-header.ts"
+import { type Check, type Context, damageCure, type Finding, type Level, type Observation } from "./check.ts"
+import { checks } from "./checks.ts"
+import { servicesToAsk } from "./connection.ts"
+import { leftoverCheck } from "./file.ts"
+
+export interface Examination {
+  place: OutboxPlace
+  offline: boolean
+  /** Asked once it is known which services may be spoken to. */
+  headers(services: readonly string[]): HeadersOf | undefined
+  tell(finding: Finding): void
+  progress(what: string, done?: number, total?: number): void
+}
+
+export interface Examined {
+  checks: number
+  found: readonly Finding[]
+}
+
+/** @throws SturdyError if there is no outbox to look at, after what could be told */
+export async function examine(examination: Examination): Promise<Examined> {
+  const { place, offline, tell, progress } = examination
+  const file = realFile(place.file)
+  const opened = openedOutbox(file)
+  const { unopened, secrets, services, hostTables } = opened
+  const headers = examination.headers(services)
+  const found: Finding[] = []
+  const context: Context = {
+    place,
+    file,
+    now: Date.now(),
+    hostTables,
+    unopened,
+    offline,
+    found,
+    headersFor: (service) => headers?.({ service }) ?? {},
+    read: (look) => readingOutbox(file, look),
+    progress,
+  }
+  const isNone = unopened !== undefined && isNoOutbox(file, unopened)
+  const due = isNone ? [leftoverCheck] : checks.filter((check) => unopened === undefined || check.needs === undefined)
+  const hidden = [...new Set(services.flatMap((service) => Object.values(context.headersFor(service))))]
+  for (const check of due)
+    for await (const observation of observations(check, context)) {
+      if (isNone && observation.level === "ok") continue
+      const shown = secrets?.hideIn(observation) ?? observation
+      const finding: Finding = { check: check.name, ...without(shown, hidden) }
+      found.push(finding)
+      tell(finding)
+    }
+  if (unopened && !found.some(({ level }) => level === "wrong")) throw explained(unopened, place)
+  return { checks: due.length, found }
+}
+
+/** Links followed, since the -wal is beside what they lead to. */
+function realFile(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path)
+  }
+}
+
+interface Opened {
+  unopened: SturdyError | undefined
+  secrets: Secrets | undefined
+  services: string[]
+  hostTables: string[]
+}
+
+function openedOutbox(file: string): Opened {
+  try {
+    return readingOutbox(file, (db) => {
+      upToDate(new Connection(db, systemSeams, file))
+      const tables = db
+        .prepare("select name from sqlite_schema where type = 'table' and name not glob 'sturdy_*' order by rowid")
+        .all() as { name: string }[]
+      const hostTables = tables.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_"))
+      return {
+        unopened: undefined,
+        secrets: unlessDamaged(() => new Secrets(db)),
+        services: unlessDamaged(() => servicesToAsk(db)) ?? [],
+        hostTables,
+      }
+    })
+  } catch (thrown) {
+    const error = databaseError(thrown)
+    if (!(error instanceof SturdyError)) throw error
+    return { unopened: error, secrets: undefined, services: [], hostTables: [] }
+  }
+}
+
+/** A table that is damaged does not keep the others from being looked at. */
+function unlessDamaged<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if (isDamage(error)) return
+    throw error
+  }
+}
+
+/** Nothing is wrong with an outbox: there is none. */
+function isNoOutbox(file: string, { code }: SturdyError): boolean {
+  return (
+    code === "database_missing" ||
+    code === "database_not_outbox" ||
+    (code === "database_not_sqlite" && !isOutbox(file) && !hasRoots(file))
+  )
+}
+
+/** What a check could not look at is a finding of its own, and the others go on. */
+async function* observations(check: Check, context: Context): AsyncGenerator<Observation> {
+  try {
+    yield* check.run(context)
+  } catch (thrown) {
+    const error = databaseError(thrown)
+    if (!(error instanceof SturdyError)) throw error
+    const level: Level = errorTable[error.code].exit === 3 ? "wrong" : "warning"
+    const cure = error.code === "database_corrupt" ? damageCure(context.place) : { cure: error.hint }
+    yield { level, message: `it could not be looked at: ${error.message}`, ...cure, code: error.code }
+  }
+}
+
+/** A gateway's key, should a service repeat it. */
+function without<T extends object>(value: T, hidden: readonly string[]): T {
+  if (hidden.length === 0) return value
+  const text = hidden.reduce((shown, key) => shown.replaceAll(key, "[secret]"), JSON.stringify(value))
+  return JSON.parse(text) as T
+}

@@ -1,0 +1,42 @@
+/** What can still be read of an outbox that is damaged: counted only then. */
+import { salvage, type SalvagedStream } from "../../inspect/salvage.ts"
+import { commandLine } from "../outbox-place.ts"
+import { printable } from "../terminal.ts"
+import { count } from "../words.ts"
+import type { Check, Context } from "./check.ts"
+
+/** Checks by which the file itself is wrong, whatever it holds. */
+const ofFile: ReadonlySet<string> = new Set(["wal", "database", "pages"])
+
+export const salvageCheck: Check = {
+  name: "salvage",
+  *run(context) {
+    if (!isDamaged(context)) return
+    context.progress("reading what can still be read")
+    const { streams, tables, note, schema_damaged } = salvage(context.file)
+    const told = streams.map(streamText)
+    const gaps = tables.filter((table) => table.gaps > 0).map(({ table }) => table)
+    yield {
+      level: "note",
+      message: `of ${count(streams.length, "stream")} can be read: ${told.join("; ") || "nothing"}${note === null ? "" : ` (${printable(note)})`}`,
+      cure: "To get out of it what can be read:",
+      command: commandLine(context.place, "export"),
+      streams,
+      tables,
+      gaps,
+      schema_damaged,
+    }
+  },
+}
+
+function isDamaged({ found, unopened }: Context): boolean {
+  if (unopened) return unopened.code === "database_corrupt" || unopened.code === "database_not_sqlite"
+  return found.some(({ check, level }) => level === "wrong" && ofFile.has(check))
+}
+
+function streamText({ stream, stream_id, readable, expected, expected_is_minimum, checksum_wrong }: SalvagedStream) {
+  const name = stream === null ? `number ${stream_id}` : printable(stream)
+  const of = expected === null ? "" : ` of ${expected_is_minimum ? "at least " : ""}${expected.toLocaleString("en")}`
+  const wrong = checksum_wrong > 0 ? `, ${checksum_wrong.toLocaleString("en")} more not as recorded` : ""
+  return `${name}: ${readable.toLocaleString("en")}${of} ops${wrong}`
+}
