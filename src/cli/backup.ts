@@ -6,8 +6,8 @@ import { readStatus } from "../inspect/status.ts"
 import { SturdyError } from "../intent/error.ts"
 import { bytesOf } from "../store/place.ts"
 import { OutboxView } from "../store/reading.ts"
-import type { Command, ExitCode, Input } from "./command.ts"
-import { databaseError } from "./database-error.ts"
+import type { Command, ExitCode, Input } from "./input/command.ts"
+import { databaseError } from "./outbox/database-error.ts"
 import {
   dbHelp,
   dbOption,
@@ -17,11 +17,11 @@ import {
   type OutboxPlace,
   placeText,
   readOutbox,
-} from "./outbox-place.ts"
-import { ProgressLine } from "./progress.ts"
-import { note, print, printable, printJson } from "./terminal.ts"
-import { FileRefused, WholeFile } from "./whole-file.ts"
-import { bytesText, count } from "./words.ts"
+} from "./outbox/outbox-place.ts"
+import { ProgressLine } from "./output/progress.ts"
+import { note, print, printable, printJson } from "./output/terminal.ts"
+import { FileRefused, WholeFile } from "./output/whole-file.ts"
+import { bytesText, count } from "./output/words.ts"
 
 const poll_ms = 100
 

@@ -1,13 +1,13 @@
 /** `sturdy batches`: what was sent together, or is about to be. */
 import { batchStates, type BatchSummary, readBatches } from "../inspect/batches.ts"
 import { readStreams } from "../inspect/status.ts"
-import { type Command, textOption, wordOption } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./page.ts"
-import { type Column, tableLines } from "./table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
-import { agoText, bytesText, count } from "./words.ts"
+import { type Command, textOption, wordOption } from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
+import { type Column, tableLines } from "./output/table.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { agoText, bytesText, count } from "./output/words.ts"
 
 export const batches: Command = {
   name: "batches",

@@ -1,5 +1,5 @@
 /** The commands, and how they are found by the words that begin a command line. */
-import type { Command } from "./command.ts"
+import type { Command } from "./input/command.ts"
 
 /** Loaded when asked for. `dead` and `ref` alone are the first of their group. */
 const commands: Record<string, () => Promise<Command>> = {

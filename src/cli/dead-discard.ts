@@ -1,13 +1,13 @@
 /** `sturdy dead discard`: rejected ops given up. */
 import { hangingOn } from "../inspect/dead-letters.ts"
 import { idsThatBegin } from "../inspect/id-search.ts"
-import { actingOutbox } from "./acting.ts"
-import { type Command } from "./command.ts"
-import { confirmed, yesHelp, yesOption } from "./confirm.ts"
-import { choiceHelp, choiceOptions, choiceUsage, chosenLetters } from "./dead-choice.ts"
-import { dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox-place.ts"
-import { note, print, printJson } from "./terminal.ts"
-import { count } from "./words.ts"
+import { actingOutbox } from "./outbox/acting.ts"
+import { type Command } from "./input/command.ts"
+import { confirmed, yesHelp, yesOption } from "./input/confirm.ts"
+import { choiceHelp, choiceOptions, choiceUsage, chosenLetters } from "./input/dead-choice.ts"
+import { dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox/outbox-place.ts"
+import { note, print, printJson } from "./output/terminal.ts"
+import { count } from "./output/words.ts"
 
 export const deadDiscard: Command = {
   name: "dead discard",

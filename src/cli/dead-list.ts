@@ -1,14 +1,14 @@
 /** `sturdy dead list`: what the service refused for good, and how it hangs together. */
 import { type DeadLetterSummary, readDeadLetters } from "../inspect/dead-letters.ts"
-import { type Command, textOption } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { graphLines } from "./op-graph.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./page.ts"
-import { Secrets } from "./secrets.ts"
-import { type Column, tableLines } from "./table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
-import { agoText } from "./words.ts"
+import { type Command, textOption } from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { graphLines } from "./text/op-graph.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
+import { Secrets } from "./outbox/secrets.ts"
+import { type Column, tableLines } from "./output/table.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { agoText } from "./output/words.ts"
 
 export const deadList: Command = {
   name: "dead list",

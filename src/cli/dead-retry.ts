@@ -1,12 +1,12 @@
 /** `sturdy dead retry`: rejected ops recorded again, as new ones. */
 import { SturdyError } from "../intent/error.ts"
 import type { Retried } from "../store/dead-letter.ts"
-import { actingOutbox } from "./acting.ts"
-import { type Command } from "./command.ts"
-import { choiceHelp, choiceOptions, choiceUsage, chosenLetters } from "./dead-choice.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox-place.ts"
-import { note, print, printJson, toned } from "./terminal.ts"
-import { count } from "./words.ts"
+import { actingOutbox } from "./outbox/acting.ts"
+import { type Command } from "./input/command.ts"
+import { choiceHelp, choiceOptions, choiceUsage, chosenLetters } from "./input/dead-choice.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox/outbox-place.ts"
+import { note, print, printJson, toned } from "./output/terminal.ts"
+import { count } from "./output/words.ts"
 
 export const deadRetry: Command = {
   name: "dead retry",

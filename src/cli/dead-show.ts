@@ -1,14 +1,14 @@
 /** `sturdy dead show`: one dead letter, and what would go with it. */
 import { hangingOn } from "../inspect/dead-letters.ts"
 import { SturdyError } from "../intent/error.ts"
-import type { Command } from "./command.ts"
-import { findId } from "./op-id.ts"
-import { opLines } from "./op-text.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { Secrets } from "./secrets.ts"
+import type { Command } from "./input/command.ts"
+import { findId } from "./input/op-id.ts"
+import { opLines } from "./text/op-text.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { Secrets } from "./outbox/secrets.ts"
 import { opJson, opShown } from "./show.ts"
-import { print, printable, printJson } from "./terminal.ts"
-import { count } from "./words.ts"
+import { print, printable, printJson } from "./output/terminal.ts"
+import { count } from "./output/words.ts"
 
 export const deadShow: Command = {
   name: "dead show",

@@ -1,13 +1,13 @@
 /** `sturdy doctor`: everything that can be wrong with an outbox and its surroundings, each with a cure. */
 import { realpathSync } from "node:fs"
-import { type Command, type ExitCode, type Input, UsageError } from "./command.ts"
+import { type Command, type ExitCode, type Input, UsageError } from "./input/command.ts"
 import { examine } from "./doctor/examine.ts"
 import { putAside } from "./doctor/put-aside.ts"
 import { findingLines, totalLines } from "./doctor/report.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, placeText } from "./outbox-place.ts"
-import { ProgressLine } from "./progress.ts"
-import { headerHelp, headerOptions, headersOption } from "./service-header.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, placeText } from "./outbox/outbox-place.ts"
+import { ProgressLine } from "./output/progress.ts"
+import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 
 export const doctor: Command = {
   name: "doctor",

@@ -10,16 +10,24 @@ import { redactedOp, redactedSummary } from "../inspect/redacted.ts"
 import { systemRandom } from "../intent/system.ts"
 import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
 import { isDamage } from "../store/fault.ts"
-import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./command.ts"
-import { damageLines } from "./damage-text.ts"
-import { checkStream } from "./known-stream.ts"
-import { dbHelp, dbOption, dbUsage, explained, outboxPlace, type OutboxPlace, placeText } from "./outbox-place.ts"
-import { type SecretRow, Secrets } from "./secrets.ts"
-import { ProgressLine } from "./progress.ts"
-import { note, printable } from "./terminal.ts"
-import { openSink, type Sink } from "./sink.ts"
-import { FileRefused } from "./whole-file.ts"
-import { count } from "./words.ts"
+import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./input/command.ts"
+import { damageLines } from "./text/damage-text.ts"
+import { checkStream } from "./input/known-stream.ts"
+import {
+  dbHelp,
+  dbOption,
+  dbUsage,
+  explained,
+  outboxPlace,
+  type OutboxPlace,
+  placeText,
+} from "./outbox/outbox-place.ts"
+import { type SecretRow, Secrets } from "./outbox/secrets.ts"
+import { ProgressLine } from "./output/progress.ts"
+import { note, printable } from "./output/terminal.ts"
+import { openSink, type Sink } from "./output/sink.ts"
+import { FileRefused } from "./output/whole-file.ts"
+import { count } from "./output/words.ts"
 
 /** Written at once. */
 const chunk_letters = 256 * 1024

@@ -2,10 +2,10 @@
 /** The debug CLI: parse, dispatch, exit code. One file per command; commands are loaded when asked for. */
 import { SturdyError } from "../intent/error.ts"
 import { commandNames, loadCommand, overview } from "./commands.ts"
-import { exitOf, parseInput, UsageError, usageOf, type ExitCode } from "./command.ts"
-import { databaseError } from "./database-error.ts"
-import { nearest } from "./nearest.ts"
-import { note, print, printable } from "./terminal.ts"
+import { exitOf, parseInput, UsageError, usageOf, type ExitCode } from "./input/command.ts"
+import { databaseError } from "./outbox/database-error.ts"
+import { nearest } from "./input/nearest.ts"
+import { note, print, printable } from "./output/terminal.ts"
 
 async function main(args: string[]): Promise<ExitCode> {
   const [name, ...rest] = args

@@ -1,13 +1,13 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
 import { opStates, type OpSummary, readOps } from "../inspect/ops.ts"
-import { type Command, textOption, wordOption } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./page.ts"
-import { sinceHelp, sinceOption } from "./since.ts"
-import { type Column, tableLines } from "./table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
-import { bytesText, durationText } from "./words.ts"
+import { type Command, textOption, wordOption } from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
+import { sinceHelp, sinceOption } from "./input/since.ts"
+import { type Column, tableLines } from "./output/table.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { bytesText, durationText } from "./output/words.ts"
 
 export const ops: Command = {
   name: "ops",

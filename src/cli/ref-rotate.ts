@@ -1,14 +1,14 @@
 /** `sturdy ref rotate`: another secret for a share, so that whoever has the old one is out. */
 import type { Outbox } from "../index.ts"
 import type { StreamRow } from "../store/stream.ts"
-import { actingOutbox } from "./acting.ts"
-import type { Command } from "./command.ts"
-import { confirmed, yesHelp, yesOption } from "./confirm.ts"
-import { checkStream } from "./known-stream.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox-place.ts"
-import { headerHelp, headerOptions, headersOption } from "./service-header.ts"
-import { wrapped } from "./table.ts"
-import { note, print, printable, printJson, terminalWidth } from "./terminal.ts"
+import { actingOutbox } from "./outbox/acting.ts"
+import type { Command } from "./input/command.ts"
+import { confirmed, yesHelp, yesOption } from "./input/confirm.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
+import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { wrapped } from "./output/table.ts"
+import { note, print, printable, printJson, terminalWidth } from "./output/terminal.ts"
 
 export const refRotate: Command = {
   name: "ref rotate",

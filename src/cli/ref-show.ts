@@ -1,11 +1,11 @@
 /** `sturdy ref show`: which share each stream writes to. The secret only to a person at a terminal who asks for it. */
 import type { Database } from "bun:sqlite"
 import type { StreamRow } from "../store/stream.ts"
-import { type Command, UsageError } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, readOutbox } from "./outbox-place.ts"
-import { type Column, tableLines } from "./table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./terminal.ts"
+import { type Command, UsageError } from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, readOutbox } from "./outbox/outbox-place.ts"
+import { type Column, tableLines } from "./output/table.ts"
+import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 
 export const refShow: Command = {
   name: "ref show",

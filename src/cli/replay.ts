@@ -4,9 +4,9 @@ import { join, resolve } from "node:path"
 import { feedRecording } from "../opencode/replay.ts"
 import { openOutbox, type Outbox } from "../outbox.ts"
 import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
-import { type Command, type ExitCode, textOption, UsageError } from "./command.ts"
-import { note, print, printJson } from "./terminal.ts"
-import { ProgressLine } from "./progress.ts"
+import { type Command, type ExitCode, textOption, UsageError } from "./input/command.ts"
+import { note, print, printJson } from "./output/terminal.ts"
+import { ProgressLine } from "./output/progress.ts"
 
 export const replay: Command = {
   name: "replay",

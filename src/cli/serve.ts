@@ -1,9 +1,9 @@
 /** `sturdy serve`: the share service on this machine, in one SQLite file. */
 import { isIP } from "node:net"
 import { serveShareService, type RunningShareService, type ServiceEvent } from "../service/index.ts"
-import { type Command, numberOption, textOption } from "./command.ts"
-import { note, print, printJson } from "./terminal.ts"
-import { stopped } from "./stopped.ts"
+import { type Command, numberOption, textOption } from "./input/command.ts"
+import { note, print, printJson } from "./output/terminal.ts"
+import { stopped } from "./input/stopped.ts"
 
 export const serve: Command = {
   name: "serve",

@@ -4,8 +4,8 @@ import { planOf, seed_max } from "../testing/simulator/plan.ts"
 import { reach } from "../testing/simulator/reach.ts"
 import { run } from "../testing/simulator/run.ts"
 import { simulate as simulateSeeds, type SimulateReport } from "../testing/simulator/simulate.ts"
-import { type Command, type ExitCode, type Input, numberOption, UsageError } from "./command.ts"
-import { note, print, printJson } from "./terminal.ts"
+import { type Command, type ExitCode, type Input, numberOption, UsageError } from "./input/command.ts"
+import { note, print, printJson } from "./output/terminal.ts"
 
 const progress_ms = 1_000
 

@@ -4,14 +4,22 @@ import { type OutboxFileSummary, outboxFileSummary, readSchema, type SchemaSumma
 import { needsPerson, readStatus, type Status, type StreamSummary } from "../inspect/status.ts"
 import { version as schema_version } from "../store/migrate.ts"
 import packageJson from "../../package.json" with { type: "json" }
-import type { Command } from "./command.ts"
-import { leaseText } from "./lease-text.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace, placeText } from "./outbox-place.ts"
-import { standingLines } from "./standing.ts"
-import { streamTable } from "./stream-table.ts"
-import { wrapped } from "./table.ts"
-import { print, printJson, terminalWidth, toned } from "./terminal.ts"
-import { bytesText, count } from "./words.ts"
+import type { Command } from "./input/command.ts"
+import { leaseText } from "./text/lease-text.ts"
+import {
+  commandLine,
+  dbHelp,
+  dbOption,
+  dbUsage,
+  lookAtOutbox,
+  type OutboxPlace,
+  placeText,
+} from "./outbox/outbox-place.ts"
+import { standingLines } from "./text/standing.ts"
+import { streamTable } from "./text/stream-table.ts"
+import { wrapped } from "./output/table.ts"
+import { print, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { bytesText, count } from "./output/words.ts"
 
 export const status: Command = {
   name: "status",

@@ -1,10 +1,10 @@
 /** `sturdy streams`: every stream of the outbox, a row each. */
 import { readLease } from "../inspect/lease.ts"
 import { readStreams, type StreamSummary } from "../inspect/status.ts"
-import { type Command, wordOption } from "./command.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox-place.ts"
-import { streamTable } from "./stream-table.ts"
-import { note, print, printJson, terminalWidth } from "./terminal.ts"
+import { type Command, wordOption } from "./input/command.ts"
+import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { streamTable } from "./text/stream-table.ts"
+import { note, print, printJson, terminalWidth } from "./output/terminal.ts"
 
 const states = [
   "idle",

@@ -1,12 +1,12 @@
 /** `sturdy unblock`: a block lifted by a person, with what they change so that it does not come back. */
 import { readStreams } from "../inspect/status.ts"
 import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
-import { actingOutbox } from "./acting.ts"
-import { type Command, textOption, UsageError } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox-place.ts"
-import { secretHelp, secretOption } from "./secret-file.ts"
-import { note, print, printable, printJson } from "./terminal.ts"
+import { actingOutbox } from "./outbox/acting.ts"
+import { type Command, textOption, UsageError } from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox/outbox-place.ts"
+import { secretHelp, secretOption } from "./input/secret-file.ts"
+import { note, print, printable, printJson } from "./output/terminal.ts"
 
 export const unblock: Command = {
   name: "unblock",

@@ -3,11 +3,19 @@ import type { SturdyError } from "../intent/error.ts"
 import { changesBetween } from "../inspect/changes.ts"
 import { type Look, readLook } from "../inspect/look.ts"
 import { needsPerson } from "../inspect/status.ts"
-import { type Command, exitOf, type Input, numberOption, textOption, UsageError, type ExitCode } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
-import { looks, type Seen } from "./looks.ts"
-import { dbHelp, dbOption, dbUsage, type OutboxPlace, readOutbox } from "./outbox-place.ts"
-import { JsonReport, LinesReport, ScreenReport, type WatchReport } from "./watch-report.ts"
+import {
+  type Command,
+  exitOf,
+  type Input,
+  numberOption,
+  textOption,
+  UsageError,
+  type ExitCode,
+} from "./input/command.ts"
+import { checkStream } from "./input/known-stream.ts"
+import { looks, type Seen } from "./watch/looks.ts"
+import { dbHelp, dbOption, dbUsage, type OutboxPlace, readOutbox } from "./outbox/outbox-place.ts"
+import { JsonReport, LinesReport, ScreenReport, type WatchReport } from "./watch/watch-report.ts"
 
 const interval_s = 1
 /** A look takes less than a millisecond; more of them than a person can read are of no use. */

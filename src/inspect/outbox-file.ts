@@ -2,7 +2,7 @@
 import type { Database } from "bun:sqlite"
 import { readdirSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
-import { bytesOf } from "../store/place.ts"
+import { bytesOf, followLinks } from "../store/place.ts"
 
 export interface OutboxFileSummary {
   file: string
@@ -13,7 +13,7 @@ export interface OutboxFileSummary {
 }
 
 export function outboxFileSummary(path: string): OutboxFileSummary {
-  const file = resolve(path)
+  const file = resolve(followLinks(path))
   return { file, bytes: bytesOf(file), wal_bytes: bytesOf(`${file}-wal`), put_aside: putAside(file) }
 }
 

@@ -50,6 +50,16 @@ function realPath(file: string): string {
   return join(realpathSync(dirname(file)), basename(file))
 }
 
+/** Where the file lies of which a link may be the name, with its -wal beside it; the name itself if there is none. */
+export function followLinks(path: string): string {
+  try {
+    return realPath(resolve(path))
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error
+    return path
+  }
+}
+
 /** New names survive a power loss once their folder is synced; SQLite syncs only the folder of the file itself. */
 export function syncFolders(from: string, to: string): void {
   for (let folder = from; ; folder = dirname(folder)) {

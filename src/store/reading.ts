@@ -7,7 +7,7 @@ import { SturdyError } from "../intent/error.ts"
 import { systemClock } from "../intent/system.ts"
 import { openDatabaseForReading } from "./database.ts"
 import { storageError } from "./fault.ts"
-import { bytesOf } from "./place.ts"
+import { bytesOf, followLinks } from "./place.ts"
 import { signatureOf } from "./instant.ts"
 import { copyPlainly } from "./plain-copy.ts"
 
@@ -28,10 +28,15 @@ export class OutboxView {
   /** What the reader should know about what is read, for people. */
   note: string | undefined
 
+  /** Where it lies, if it was named by a link. */
+  readonly path: string
+
   constructor(
-    readonly path: string,
+    named: string,
     readonly options: ReadingOptions = {},
-  ) {}
+  ) {
+    this.path = followLinks(named)
+  }
 
   /** `body` may be run again: the file may have changed meanwhile, or somebody may have locked it. @throws SturdyError */
   read<T>(body: (db: Database) => T): T {

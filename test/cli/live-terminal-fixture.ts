@@ -1,5 +1,5 @@
 /** A program that draws on its terminal and ends in the way that it is told. */
-import { LiveTerminal } from "../../src/cli/live-terminal.ts"
+import { LiveTerminal } from "../../src/cli/watch/live-terminal.ts"
 
 const terminal = new LiveTerminal({ end() {}, redraw() {} })
 terminal.draw(["drawn"])

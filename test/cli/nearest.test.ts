@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { editsBetween, nearest } from "../../src/cli/nearest.ts"
+import { editsBetween, nearest } from "../../src/cli/input/nearest.ts"
 
 test.each([
   ["", "", 0],

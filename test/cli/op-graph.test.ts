@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { type GraphNode, graphLines } from "../../src/cli/op-graph.ts"
+import { type GraphNode, graphLines } from "../../src/cli/text/op-graph.ts"
 
 /** `a b<a c<a,b` */
 function nodes(text: string): GraphNode[] {

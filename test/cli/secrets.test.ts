@@ -1,7 +1,7 @@
 /** No secret of an outbox is in what is shown, whatever repeats it. */
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { Secrets } from "../../src/cli/secrets.ts"
+import { Secrets } from "../../src/cli/outbox/secrets.ts"
 
 const secret = fc.string({ unit: fc.constantFrom(..."abAB01_-"), minLength: 16, maxLength: 40 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { type Column, shortened, tableLines, widthOf, wrapped } from "../../src/cli/table.ts"
+import { type Column, shortened, tableLines, widthOf, wrapped } from "../../src/cli/output/table.ts"
 
 interface Fruit {
   name: string

@@ -1,9 +1,9 @@
 /** What the live view draws: it fits, names what matters, and sums up what is many. */
 import { describe, expect, test } from "bun:test"
-import { Depth, rateText, sparkline } from "../../src/cli/depth.ts"
-import { Recent } from "../../src/cli/recent.ts"
-import { widthOf } from "../../src/cli/table.ts"
-import { screenLines, type WatchView } from "../../src/cli/watch-screen.ts"
+import { Depth, rateText, sparkline } from "../../src/cli/watch/depth.ts"
+import { Recent } from "../../src/cli/watch/recent.ts"
+import { widthOf } from "../../src/cli/output/table.ts"
+import { screenLines, type WatchView } from "../../src/cli/watch/watch-screen.ts"
 import type { Change } from "../../src/inspect/changes.ts"
 import type { Look } from "../../src/inspect/look.ts"
 import type { StreamSummary } from "../../src/inspect/status.ts"

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { agoText, bytesText, count, durationText, timeText, untilText } from "../../src/cli/words.ts"
+import { agoText, bytesText, count, durationText, timeText, untilText } from "../../src/cli/output/words.ts"
 
 test.each([
   [0, "0 B"],

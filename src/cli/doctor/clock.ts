@@ -1,8 +1,8 @@
 /** Times in the outbox that no right clock could have written. */
 import type { Database } from "bun:sqlite"
 import * as limit from "../../intent/limit.ts"
-import { printable } from "../terminal.ts"
-import { agoText, count, untilText } from "../words.ts"
+import { printable } from "../output/terminal.ts"
+import { agoText, count, untilText } from "../output/words.ts"
 import type { Check, Observation } from "./check.ts"
 
 /** Clocks that are set by the network differ by less. */

@@ -7,10 +7,10 @@ import { isOutbox } from "../../store/quarantine.ts"
 import { application_id } from "../../store/place.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import packageJson from "../../../package.json" with { type: "json" }
-import { commandLine } from "../outbox-place.ts"
+import { commandLine } from "../outbox/outbox-place.ts"
 import { isDamage } from "../../store/fault.ts"
-import { printable } from "../terminal.ts"
-import { bytesText, count } from "../words.ts"
+import { printable } from "../output/terminal.ts"
+import { bytesText, count } from "../output/words.ts"
 import { type Check, type Context, damageCure, type Observation } from "./check.ts"
 import { schemaFaults } from "./golden-schema.ts"
 

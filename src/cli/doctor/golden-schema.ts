@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite"
 import { applyMigration, version as schema_version } from "../../store/migrate.ts"
 import { migrations } from "../../store/migration.gen.ts"
 import { readSchema } from "../../inspect/outbox-file.ts"
-import { printable } from "../terminal.ts"
+import { printable } from "../output/terminal.ts"
 import type { Observation } from "./check.ts"
 
 interface Thing {

@@ -2,9 +2,9 @@
 import type { Database } from "bun:sqlite"
 import { checkInvariants, type CheckedInvariant } from "../../inspect/invariant/check.ts"
 import type { Finding as Breach, RuleCode } from "../../inspect/invariant/rule.ts"
-import { commandLine, type OutboxPlace } from "../outbox-place.ts"
-import { printable } from "../terminal.ts"
-import { count } from "../words.ts"
+import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { printable } from "../output/terminal.ts"
+import { count } from "../output/words.ts"
 import type { Check, Context, Observation } from "./check.ts"
 
 /** Told of one rule; more of the same say nothing new. */

@@ -4,8 +4,8 @@ import { type LeaseSummary, readLease } from "../../inspect/lease.ts"
 import * as limit from "../../intent/limit.ts"
 import type { LeaseRow } from "../../store/lease.ts"
 import { processIdentity } from "../../store/process-identity.ts"
-import { holderText, leaseText } from "../lease-text.ts"
-import { durationText } from "../words.ts"
+import { holderText, leaseText } from "../text/lease-text.ts"
+import { durationText } from "../output/words.ts"
 import type { Check, Observation } from "./check.ts"
 
 /** Clocks of two looks, and of rounding. */

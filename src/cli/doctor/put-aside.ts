@@ -7,8 +7,8 @@ import type { Quarantined } from "../../store/quarantine.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { findDamage, suspect, suspicionOf } from "../../store/suspect.ts"
 import { walFault } from "../../store/wal.ts"
-import { databaseError } from "../database-error.ts"
-import { commandLine, explained, type OutboxPlace } from "../outbox-place.ts"
+import { databaseError } from "../outbox/database-error.ts"
+import { commandLine, explained, type OutboxPlace } from "../outbox/outbox-place.ts"
 
 /**
  * Looks first, and without a change: opened without damage, it would only be opened. Undefined if it is not damaged.

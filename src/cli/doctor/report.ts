@@ -1,7 +1,7 @@
 /** Findings in words for people: a mark, the check, what was found; the cure below it, and the command to paste. */
-import { widthOf, wrapped } from "../table.ts"
-import { toned } from "../terminal.ts"
-import { count } from "../words.ts"
+import { widthOf, wrapped } from "../output/table.ts"
+import { toned } from "../output/terminal.ts"
+import { count } from "../output/words.ts"
 import type { Finding, Level } from "./check.ts"
 
 const marks: Record<Level, string> = { ok: "✓", note: "·", warning: "!", wrong: "✗" }

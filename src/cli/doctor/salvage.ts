@@ -1,8 +1,8 @@
 /** What can still be read of an outbox that is damaged: counted only then. */
 import { salvage, type SalvagedStream } from "../../inspect/salvage.ts"
-import { commandLine } from "../outbox-place.ts"
-import { printable } from "../terminal.ts"
-import { count } from "../words.ts"
+import { commandLine } from "../outbox/outbox-place.ts"
+import { printable } from "../output/terminal.ts"
+import { count } from "../output/words.ts"
 import type { Check, Context } from "./check.ts"
 
 /** Checks by which the file itself is wrong, whatever it holds. */

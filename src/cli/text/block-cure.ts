@@ -1,6 +1,6 @@
 /** What a person at the command line can do about a block: the reason's own words, and the command that lifts it. */
-import { type BlockReason, isBlockReason } from "../flusher/block.ts"
-import { commandLine, type OutboxPlace } from "./outbox-place.ts"
+import { type BlockReason, isBlockReason } from "../../flusher/block.ts"
+import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
 
 export interface Cure {
   text: string

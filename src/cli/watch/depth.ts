@@ -1,6 +1,6 @@
 /** How many ops were pending over the last looks, and how fast they came and went. */
-import type { Change } from "../inspect/changes.ts"
-import { type Look, totalsOf } from "../inspect/look.ts"
+import type { Change } from "../../inspect/changes.ts"
+import { type Look, totalsOf } from "../../inspect/look.ts"
 
 /** Looks that are remembered: as many columns of a sparkline. */
 const looks_max = 120

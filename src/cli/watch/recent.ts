@@ -1,9 +1,9 @@
 /** What happened of late, for a screen: traffic is summed up, so that it does not push out what matters. */
-import type { Change } from "../inspect/changes.ts"
+import type { Change } from "../../inspect/changes.ts"
 import { changeTone, isTraffic, lineOf } from "./change-text.ts"
-import type { Tone } from "./terminal.ts"
+import type { Tone } from "../output/terminal.ts"
 import { addTraffic, type Traffic, trafficOf, trafficText } from "./traffic.ts"
-import { durationText } from "./words.ts"
+import { durationText } from "../output/words.ts"
 
 /** More than any screen shows. */
 const entries_max = 200

@@ -1,8 +1,8 @@
 /** What happened, in words. */
-import type { Change } from "../inspect/changes.ts"
-import { holderText } from "./lease-text.ts"
-import { printable, type Tone } from "./terminal.ts"
-import { count, untilText } from "./words.ts"
+import type { Change } from "../../inspect/changes.ts"
+import { holderText } from "../text/lease-text.ts"
+import { printable, type Tone } from "../output/terminal.ts"
+import { count, untilText } from "../output/words.ts"
 
 /** With the name of the stream, if it is about one. */
 export function lineOf(change: Change, time: number): string {

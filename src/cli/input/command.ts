@@ -1,6 +1,6 @@
 /** What a command is, how its arguments are read, and the exit codes that all share. */
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util"
-import { errorTable, SturdyError } from "../intent/error.ts"
+import { errorTable, SturdyError } from "../../intent/error.ts"
 import { nearest } from "./nearest.ts"
 
 /** 0 fine, 1 failed, 2 usage, 3 needs a person. */

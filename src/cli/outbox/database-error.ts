@@ -1,7 +1,7 @@
 /** SQLite's errors in Sturdy's words, for whatever a command met below them. */
 import { SQLiteError } from "bun:sqlite"
-import { SturdyError } from "../intent/error.ts"
-import { storageError } from "../store/fault.ts"
+import { SturdyError } from "../../intent/error.ts"
+import { storageError } from "../../store/fault.ts"
 
 /** Below whatever wraps it: drizzle repeats the whole query in its message. */
 export function databaseError(error: unknown): unknown {

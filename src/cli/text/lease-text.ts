@@ -1,7 +1,7 @@
 /** The lease in words: who flushes, or who will. */
-import type { LeaseSummary } from "../inspect/lease.ts"
-import { printable } from "./terminal.ts"
-import { agoText, untilText } from "./words.ts"
+import type { LeaseSummary } from "../../inspect/lease.ts"
+import { printable } from "../output/terminal.ts"
+import { agoText, untilText } from "../output/words.ts"
 
 export function leaseText(lease: LeaseSummary | null, now: number): string {
   if (!lease) return "never taken: nothing was flushed yet"

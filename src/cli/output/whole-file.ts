@@ -14,9 +14,9 @@ import {
   writeSync,
 } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
-import { randomId } from "../intent/ulid.ts"
-import { systemRandom } from "../intent/system.ts"
-import { syncFolders, systemCode } from "../store/place.ts"
+import { randomId } from "../../intent/ulid.ts"
+import { systemRandom } from "../../intent/system.ts"
+import { syncFolders, systemCode } from "../../store/place.ts"
 
 /** What stands in the way, in words for people. */
 export class FileRefused extends Error {}

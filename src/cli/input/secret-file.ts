@@ -1,6 +1,6 @@
 /** Secrets that a person gives: from a file or standard input, never from the command line, which others can see. */
 import { readFileSync } from "node:fs"
-import { systemCode } from "../store/place.ts"
+import { systemCode } from "../../store/place.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
 
 export const secretHelp = "  --secret-file FILE  another capability's secret; - reads standard input"

@@ -1,8 +1,8 @@
 /** Ids that a person typed, whole or in part: found, or told what is near. */
 import type { Database } from "bun:sqlite"
-import { canonicalPrefix, idsLike, idsThatBegin, isIdPrefix, type KnownId } from "../inspect/id-search.ts"
-import { SturdyError } from "../intent/error.ts"
-import { localSeq } from "../store/stream.ts"
+import { canonicalPrefix, idsLike, idsThatBegin, isIdPrefix, type KnownId } from "../../inspect/id-search.ts"
+import { SturdyError } from "../../intent/error.ts"
+import { localSeq } from "../../store/stream.ts"
 
 /** Of an ambiguous prefix, so many are listed. */
 const candidates_max = 8

@@ -1,18 +1,18 @@
 /** What is said of each look: drawn in place, a line per change, or JSON. */
-import type { SturdyError } from "../intent/error.ts"
-import type { Change } from "../inspect/changes.ts"
-import { type Look, totalsOf } from "../inspect/look.ts"
-import { needsPerson, type StreamSummary } from "../inspect/status.ts"
+import type { SturdyError } from "../../intent/error.ts"
+import type { Change } from "../../inspect/changes.ts"
+import { type Look, totalsOf } from "../../inspect/look.ts"
+import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
 import { changeTone, lineOf } from "./change-text.ts"
 import { Depth } from "./depth.ts"
-import { leaseText } from "./lease-text.ts"
+import { leaseText } from "../text/lease-text.ts"
 import { LiveTerminal } from "./live-terminal.ts"
-import { type OutboxPlace, placeText } from "./outbox-place.ts"
+import { type OutboxPlace, placeText } from "../outbox/outbox-place.ts"
 import { Recent } from "./recent.ts"
-import { print, printable, printJson, toned, type Tone } from "./terminal.ts"
+import { print, printable, printJson, toned, type Tone } from "../output/terminal.ts"
 import { isSummedUp, trafficOf, trafficText } from "./traffic.ts"
 import { screenLines, type WatchView } from "./watch-screen.ts"
-import { count, durationText, timeText } from "./words.ts"
+import { count, durationText, timeText } from "../output/words.ts"
 
 export interface WatchReport extends Disposable {
   /** `changes` since the look before; the first one has none. */

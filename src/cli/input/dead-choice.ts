@@ -1,7 +1,7 @@
 /** Which dead letters a command is about: those that were named, or all of a kind. */
 import type { Database } from "bun:sqlite"
-import { readDeadLetters } from "../inspect/dead-letters.ts"
-import { readOp } from "../inspect/op.ts"
+import { readDeadLetters } from "../../inspect/dead-letters.ts"
+import { readOp } from "../../inspect/op.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
 import { checkStream } from "./known-stream.ts"
 import { findId } from "./op-id.ts"

@@ -1,6 +1,6 @@
 /** Lists come in pages: how long one is, and where the next begins. */
 import { type Command, type Input, numberOption } from "./command.ts"
-import { note } from "./terminal.ts"
+import { note } from "../output/terminal.ts"
 
 export const pageUsage = "[--limit N] [--after PLACE]"
 export const pageHelp = `  --limit N      at most so many (default 100)

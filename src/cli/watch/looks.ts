@@ -1,10 +1,10 @@
 /** Looks at an outbox, again and again: each holds the file for as long as one read takes. */
 import { setTimeout } from "node:timers/promises"
-import { SturdyError } from "../intent/error.ts"
-import { type Look, readLook } from "../inspect/look.ts"
-import { readingOutbox } from "../store/reading.ts"
-import { databaseError } from "./database-error.ts"
-import { explained, type OutboxPlace } from "./outbox-place.ts"
+import { SturdyError } from "../../intent/error.ts"
+import { type Look, readLook } from "../../inspect/look.ts"
+import { readingOutbox } from "../../store/reading.ts"
+import { databaseError } from "../outbox/database-error.ts"
+import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
 
 export interface LookOptions {
   interval_ms: number

@@ -1,8 +1,8 @@
 /** What went through streams, summed up: one line for what else would be many. */
-import type { Change } from "../inspect/changes.ts"
+import type { Change } from "../../inspect/changes.ts"
 import { batchesText } from "./change-text.ts"
-import { printable } from "./terminal.ts"
-import { count } from "./words.ts"
+import { printable } from "../output/terminal.ts"
+import { count } from "../output/words.ts"
 
 interface Flow {
   recorded: number

@@ -1,8 +1,8 @@
 /** What of a damaged outbox can still be read, in words. */
-import type { Salvage, SalvagedStream } from "../inspect/salvage.ts"
-import { commandLine, type OutboxPlace } from "./outbox-place.ts"
-import { printable } from "./terminal.ts"
-import { bytesText, count } from "./words.ts"
+import type { Salvage, SalvagedStream } from "../../inspect/salvage.ts"
+import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { printable } from "../output/terminal.ts"
+import { bytesText, count } from "../output/words.ts"
 
 export function damageLines({ schema_damaged, wal, streams, tables }: Salvage, place: OutboxPlace): string[] {
   const lines = ["The outbox is damaged. What can still be read:"]

@@ -1,9 +1,9 @@
 /** Streams as rows: the same in `status`, `streams` and `watch`. */
-import type { LeaseSummary } from "../inspect/lease.ts"
-import { needsPerson, type StreamSummary } from "../inspect/status.ts"
-import { type Column, tableLines } from "./table.ts"
-import { printable, toned } from "./terminal.ts"
-import { agoText, durationText, untilText } from "./words.ts"
+import type { LeaseSummary } from "../../inspect/lease.ts"
+import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
+import { type Column, tableLines } from "../output/table.ts"
+import { printable, toned } from "../output/terminal.ts"
+import { agoText, durationText, untilText } from "../output/words.ts"
 
 interface Showing {
   now: number

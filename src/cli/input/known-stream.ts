@@ -1,6 +1,6 @@
 /** A stream that a person named: is it there, and if not, which was meant? */
 import type { Database } from "bun:sqlite"
-import { SturdyError } from "../intent/error.ts"
+import { SturdyError } from "../../intent/error.ts"
 import { nearest } from "./nearest.ts"
 
 /** A name that holds `*` may mean none. @throws SturdyError `stream_unknown` */

@@ -1,10 +1,10 @@
 /** What stands, once per reason, with the command that does something about it; and what else a person should know. */
-import type { StreamSummary } from "../inspect/status.ts"
+import type { StreamSummary } from "../../inspect/status.ts"
 import { cureOf, cureOfAll } from "./block-cure.ts"
-import { commandLine, type OutboxPlace } from "./outbox-place.ts"
-import { wrapped } from "./table.ts"
-import { printable, toned } from "./terminal.ts"
-import { count, durationText, untilText } from "./words.ts"
+import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { wrapped } from "../output/table.ts"
+import { printable, toned } from "../output/terminal.ts"
+import { count, durationText, untilText } from "../output/words.ts"
 
 const indent = "  "
 

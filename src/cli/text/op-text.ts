@@ -1,13 +1,13 @@
 /** One op in words. */
-import type { BatchSummary } from "../inspect/batches.ts"
-import type { OpDetail, Related } from "../inspect/op.ts"
-import { placesText } from "./batches.ts"
-import { opTone } from "./ops.ts"
-import { commandLine, type OutboxPlace } from "./outbox-place.ts"
-import { payloadText } from "./payload.ts"
-import { wrapped } from "./table.ts"
-import { printable, terminalWidth, toned } from "./terminal.ts"
-import { agoText, bytesText, count, timeText, untilText } from "./words.ts"
+import type { BatchSummary } from "../../inspect/batches.ts"
+import type { OpDetail, Related } from "../../inspect/op.ts"
+import { placesText } from "../batches.ts"
+import { opTone } from "../ops.ts"
+import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { payloadText } from "../output/payload.ts"
+import { wrapped } from "../output/table.ts"
+import { printable, terminalWidth, toned } from "../output/terminal.ts"
+import { agoText, bytesText, count, timeText, untilText } from "../output/words.ts"
 
 export interface ShownOp extends OpDetail {
   batch: BatchSummary | null

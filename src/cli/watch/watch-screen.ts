@@ -1,14 +1,14 @@
 /** The live view as lines of a screen. Pure: what was seen and a size in, lines out. */
-import { type Look, totalsOf } from "../inspect/look.ts"
-import { needsPerson, type StreamSummary } from "../inspect/status.ts"
+import { type Look, totalsOf } from "../../inspect/look.ts"
+import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
 import { type Depth, rateText, sparkline } from "./depth.ts"
-import { leaseText } from "./lease-text.ts"
-import { commandLine, type OutboxPlace, placeText } from "./outbox-place.ts"
+import { leaseText } from "../text/lease-text.ts"
+import { commandLine, type OutboxPlace, placeText } from "../outbox/outbox-place.ts"
 import type { Recent } from "./recent.ts"
-import { streamTable } from "./stream-table.ts"
-import { shortened, widthOf, wrapped } from "./table.ts"
-import { printable, toned, type Tone } from "./terminal.ts"
-import { clockText, count } from "./words.ts"
+import { streamTable } from "../text/stream-table.ts"
+import { shortened, widthOf, wrapped } from "../output/table.ts"
+import { printable, toned, type Tone } from "../output/terminal.ts"
+import { clockText, count } from "../output/words.ts"
 
 export interface WatchView {
   place: OutboxPlace

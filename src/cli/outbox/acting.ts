@@ -1,12 +1,12 @@
 /** An outbox that a command does something with: opened like any process opens it, but never made, and paused. */
 import { Database } from "bun:sqlite"
-import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../index.ts"
-import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../inspect/outbox-file.ts"
-import { SturdyError } from "../intent/error.ts"
-import { legacyRest } from "../opencode/legacy-rest.ts"
-import { readingOutbox } from "../store/reading.ts"
-import { version as schema_version } from "../store/migrate.ts"
-import type { Input } from "./command.ts"
+import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../../index.ts"
+import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../../inspect/outbox-file.ts"
+import { SturdyError } from "../../intent/error.ts"
+import { legacyRest } from "../../opencode/legacy-rest.ts"
+import { readingOutbox } from "../../store/reading.ts"
+import { version as schema_version } from "../../store/migrate.ts"
+import type { Input } from "../input/command.ts"
 import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
 
 /** All that a stream may remember to have been spoken to in. */

@@ -3,7 +3,7 @@
  * at once. However it ends, also by an error or a signal, the terminal is left as it was.
  */
 import { writeSync } from "node:fs"
-import { widthOf } from "./table.ts"
+import { widthOf } from "../output/table.ts"
 import type { Size } from "./watch-screen.ts"
 
 const esc = "\u001b"
