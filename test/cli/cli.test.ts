@@ -254,39 +254,6 @@ describe("status and ops", () => {
     })
   })
 
-  test("an outbox is found by a link beside whose name there is no -wal", async () => {
-    await using dir = tempDir()
-    await using outbox = openOutbox(dir.file())
-    outbox.pause()
-    outbox.stream("notes", ref).record({ method: "put", args: [1] })
-    symlinkSync(dir.file(), dir.file("link.db"))
-    const { code, out } = await run(["status", "--db", dir.file("link.db"), "--json"])
-    expect([code, lastJson(out)]).toMatchObject([0, { pending: 1, file: { file: dir.file() } }])
-    void outbox.close({ flush_ms: 0 })
-  })
-
-  test("without --db and STURDY_DB it is that of opencode's plugin, and the answer says so", async () => {
-    await using dir = tempDir()
-    const env = { HOME: dir.path, XDG_DATA_HOME: "", OPENCODE_TEST_HOME: "", OPENCODE_DB: "" }
-    const missing = await run(["ops"], env)
-    expect([missing.code, missing.err]).toEqual([
-      1,
-      expect.stringContaining("~/.local/share/opencode/sturdy/outbox.db"),
-    ])
-    expectOneLine(missing)
-    mkdirSync(dir.file(".local/share/opencode/sturdy"), { recursive: true })
-    copyFileSync(await filledOutbox(dir), dir.file(".local/share/opencode/sturdy/outbox.db"))
-    const { code, out, err } = await run(["ops"], env)
-    expect([code, out.trimEnd().split("\n").length]).toEqual([0, 3])
-    expect(err).toBe("outbox: ~/.local/share/opencode/sturdy/outbox.db (where opencode's plugin has it)\n")
-  })
-
-  test("STURDY_DB names the outbox where --db does not", async () => {
-    await using dir = tempDir()
-    const { code, out } = await run(["status", "--json"], { STURDY_DB: await filledOutbox(dir) })
-    expect({ code, pending: lastJson(out).pending }).toEqual({ code: 0, pending: 2 })
-  })
-
   test("a stream that stands ends status with 3, and says why and what lifts it", async () => {
     await using dir = tempDir()
     const file = await filledOutbox(dir)
