@@ -93,11 +93,11 @@ function refOf(row: StreamRow): Ref {
 }
 
 const columns: Column<Ref>[] = [
-  { title: "STREAM", text: (ref) => printable(ref.stream), shrink: 10, middle: true },
-  { title: "SHARE", text: (ref) => printable(ref.remote_id ?? ref.share_id), shrink: 10, middle: true },
-  { title: "SERVICE", text: (ref) => printable(ref.service), shrink: 16, middle: true },
+  { title: "STREAM", text: (ref) => printable(ref.stream), shrink: 14, middle: true },
+  { title: "SHARE", text: (ref) => printable(ref.remote_id ?? ref.share_id), shrink: 22, middle: true },
+  { title: "SERVICE", text: (ref) => printable(ref.service), shrink: 24, middle: true },
   { title: "PROTOCOL", text: (ref) => printable(ref.protocol ?? "-"), drop: 3 },
   { title: "EPOCH", text: (ref) => (ref.epoch === null ? "-" : String(ref.epoch)), align: "right", drop: 2 },
   { title: "CREATED", text: (ref) => ref.created, drop: 4 },
-  { title: "URL", text: (ref) => printable(ref.url ?? "-"), shrink: 16, middle: true, drop: 1 },
+  { title: "URL", text: (ref) => printable(ref.url ?? "-"), shrink: 30, middle: true, drop: 1 },
 ]

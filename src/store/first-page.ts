@@ -8,7 +8,7 @@ import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs"
 import { isDamage } from "./fault.ts"
 import { Handle } from "./handle.ts"
 import { migrations } from "./migration.gen.ts"
-import { application_id, bytesOf } from "./place.ts"
+import { application_id, bytesOf, sqlite_magic } from "./place.ts"
 
 const page_bytes = 4096
 const header_bytes = 100
@@ -91,7 +91,7 @@ function plainSql(db: Handle, name: string): string {
 
 function firstPage(all: readonly Table[], pages: number, { wal }: { wal: boolean }): Buffer {
   const page = Buffer.alloc(page_bytes)
-  page.write("SQLite format 3\0", 0, "latin1")
+  page.write(sqlite_magic, 0, "latin1")
   page.writeUInt16BE(page_bytes, 16)
   page.fill(wal ? 2 : 1, 18, 20)
   page.set([0, 64, 32, 32], 20)

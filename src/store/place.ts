@@ -16,6 +16,9 @@ import { SturdyError } from "../intent/error.ts"
 /** "Strd": marks an outbox file, beside its tables. */
 export const application_id = 0x53747264
 
+/** What every SQLite file begins with, in Latin-1. */
+export const sqlite_magic = "SQLite format 3\0"
+
 /** The real path, with folder and file created if they are not there. @throws SturdyError `database_unopenable`. */
 export function locate(path: string, again = true): string {
   const folder = dirname(resolve(path))

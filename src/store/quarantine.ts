@@ -26,7 +26,7 @@ import * as limit from "../intent/limit.ts"
 import type { Seams } from "../intent/seam.ts"
 import { openAlone } from "./alone.ts"
 import type { Handle } from "./handle.ts"
-import { application_id, bytesOf, isEmpty, nameAside, statOf, syncFolders } from "./place.ts"
+import { application_id, bytesOf, isEmpty, nameAside, sqlite_magic, statOf, syncFolders } from "./place.ts"
 import { acquit, findDamage, suspect, suspicionOf } from "./suspect.ts"
 import { walFault } from "./wal.ts"
 
@@ -107,7 +107,7 @@ export function isOutbox(file: string): boolean {
   const wal = headOf(`${file}-wal`)
   if (main.length <= 1) return wal.length > 0
   const isWal = wal.length >= 4 && (wal.readUInt32BE(0) === 0x377f0682 || wal.readUInt32BE(0) === 0x377f0683)
-  if (main.subarray(0, 16).toString("latin1") !== "SQLite format 3\0") return isWal
+  if (main.subarray(0, 16).toString("latin1") !== sqlite_magic) return isWal
   // Of a header that was cut nothing else is left to tell.
   if (main.length < 100) return true
   return main.readUInt32BE(68) === application_id || main.includes("sturdy_") || wal.includes("sturdy_")
