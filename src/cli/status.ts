@@ -67,7 +67,7 @@ function screen({ place, now, found, lease, schema, file }: View): string[] {
   const width = terminalWidth()
   const lines = [
     `${toned("quiet", "outbox")}  ${placeText(place)}`,
-    `${toned("quiet", "file")}    ${fileText(file, schema)}`,
+    `${toned("quiet", "file")}    ${fileText(file, schema, found)}`,
     `${toned("quiet", "lease")}   ${leaseText(lease, now)}`,
   ]
   const active = found.streams.filter((stream) => needsPerson(stream) || !isQuiet(stream)).toSorted(byUrgency)
@@ -97,10 +97,11 @@ function byUrgency(a: StreamSummary, b: StreamSummary): number {
   return urgency(a) - urgency(b) || b.pending - a.pending
 }
 
-function fileText({ bytes, wal_bytes }: OutboxFileSummary, schema: SchemaSummary): string {
+function fileText({ bytes, wal_bytes }: OutboxFileSummary, schema: SchemaSummary, { streams }: Status): string {
   const wal = wal_bytes > 0 ? ` + ${bytesText(wal_bytes)} -wal` : ""
-  const file = `schema ${schema.version}${schema.version === schema_version ? "" : `, this Sturdy has ${schema_version}`}`
-  return `${bytesText(bytes)}${wal}, ${file}, sturdy ${packageJson.version}`
+  const kept = streams.reduce((sum, { retained_ops }) => sum + retained_ops, 0)
+  const other = schema.version === schema_version ? "" : ` (this Sturdy has ${schema_version})`
+  return `${bytesText(bytes)}${wal}; ${count(kept, "settled op")} kept; schema ${schema.version}${other}, sturdy ${packageJson.version}`
 }
 
 function totalText(found: Status, active: number): string {
