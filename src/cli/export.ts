@@ -12,7 +12,7 @@ import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
 import { isDamage } from "../store/fault.ts"
 import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./input/command.ts"
 import { damageLines } from "./text/damage-text.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import {
   dbHelp,
   dbOption,
@@ -98,7 +98,7 @@ async function write(
   const { version } = (await import("../../package.json", { with: { type: "json" } })).default
   const { summary, rows, sqlite } = reader.read((db) => {
     const summary = readOutboxSummary(db, now)
-    if (summary.streams) checkStream(db, found.filter.stream)
+    if (summary.streams) checkStreams(db, found.filter.stream)
     const { sqlite } = db.prepare("select sqlite_version() as sqlite").get() as { sqlite: string }
     return { summary, rows: secretRows(db), sqlite }
   })

@@ -25,7 +25,7 @@ ${dbHelp}
     const [name] = input.positionals
     if (secret) checkMayTell(input.positionals, json === true)
     const rows = readOutbox(input, (db) => {
-      checkStream(db, name)
+      if (name !== undefined) checkStream(db, name)
       return readRefs(db).filter((row) => name === undefined || row.name === name)
     })
     if (secret) tellSecret(rows[0]!, commandLine(outboxPlace(input), "ref", "rotate", rows[0]!.name))

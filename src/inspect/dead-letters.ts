@@ -6,6 +6,7 @@ import { Connection } from "../store/connection.ts"
 import type { Decision } from "../store/dead-graph.ts"
 import { DeadLetterRows } from "../store/dead-letter-row.ts"
 import { firstSeq, localSeq } from "../store/stream.ts"
+import { globOf } from "./name-pattern.ts"
 
 export interface DeadLetterSummary {
   op_id: string
@@ -33,6 +34,7 @@ export interface DeadLettersPage {
 }
 
 export interface DeadLettersFilter {
+  /** `*` stands for any text. */
   stream?: string | undefined
   code?: string | undefined
   /** Those too about which somebody has decided, as long as they are kept. */
@@ -64,13 +66,14 @@ const pageSql = `select dead.seq, dead.op_id, stream.name as stream, json_extrac
     json_extract(op, '$.time_created') as time_created, dead.time_created as time_rejected, decision, time_decided,
     retried_op_id
   from sturdy_dead_letter dead join sturdy_stream stream on stream.stream_id = dead.seq >> 32
-  where dead.seq > ?1 and (?2 is null or stream.name = ?2) and (?3 is null or code = ?3) and (?4 or decision is null)
+  where dead.seq > ?1 and (?2 is null or stream.name glob ?2) and (?3 is null or code = ?3) and (?4 or decision is null)
   order by dead.seq limit ?5`
 
 /** Oldest first, stream by stream. */
 export function readDeadLetters(db: Database, filter: DeadLettersFilter): DeadLettersPage {
-  const { stream = null, code = null, decided = false, after = 0, limit } = filter
-  const rows = db.prepare(pageSql).all(after, stream, code, decided ? 1 : 0, limit) as Row[]
+  const { stream, code = null, decided = false, after = 0, limit } = filter
+  const glob = stream === undefined ? null : globOf(stream)
+  const rows = db.prepare(pageSql).all(after, glob, code, decided ? 1 : 0, limit) as Row[]
   const letters = rows.map(({ op_id, seq, depends_on, retried_op_id, ...row }) => ({
     ...row,
     op_id: ulidFromBytes(op_id),

@@ -9,10 +9,12 @@ import { isDamage } from "../store/fault.ts"
 import { endSeq, firstSeq, type StreamRow } from "../store/stream.ts"
 import { type Part, RowsAround } from "./around-damage.ts"
 import { type DeadRow, type ExportedOp, exportedOp, type KeptOp, type SupersededRow } from "./exported-op.ts"
+import { matches } from "./name-pattern.ts"
 import type { OpState } from "./ops.ts"
 import { streams_source } from "./salvage.ts"
 
 export interface ExportFilter {
+  /** `*` stands for any text. */
   stream?: string | undefined
   /** Left out: what is still to be settled, and dead letters about which nobody has decided. */
   state?: OpState | undefined
@@ -86,7 +88,10 @@ export class OpExport {
       const known = new Set(found.map((stream) => stream.stream_id))
       for (const stream_id of streamsWithOps(db)) if (!known.has(stream_id)) found.push({ stream_id })
     }
-    return found.filter(({ name }) => this.#fits(name)).toSorted((a, b) => a.stream_id - b.stream_id)
+    const { stream } = this.filter
+    return found
+      .filter(({ name }) => (name === undefined ? stream === undefined : matches(stream, name)))
+      .toSorted((a, b) => a.stream_id - b.stream_id)
   }
 
   #part(sources: Sources, known: Stream, after: number, losses: Loss[]): OpsPart {
@@ -127,13 +132,6 @@ export class OpExport {
     } finally {
       sources.end()
     }
-  }
-
-  #fits(name: string | undefined): boolean {
-    const { stream } = this.filter
-    if (stream === undefined || name === stream) return true
-    if (name === undefined || !stream.includes("*")) return false
-    return new RegExp(`^${stream.split("*").map(RegExp.escape).join("[^]*")}$`, "u").test(name)
   }
 
   #wants(state: OpState): boolean {

@@ -6,6 +6,7 @@ import { OpTable, StreamTable } from "../store/schema.sql.ts"
 import { idsFromBlob } from "../store/id-blob.ts"
 import { localSeq } from "../store/stream.ts"
 import { ulidText } from "../store/ulid-text.ts"
+import { globOf, hasWildcard } from "./name-pattern.ts"
 
 export const opStates = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"] as const
 export type OpState = (typeof opStates)[number]
@@ -94,12 +95,10 @@ export function readOps(db: Database, filter: OpsFilter): OpsPage {
   return { ops, next: rows.length === filter.limit ? rows.at(-1)!.place : null }
 }
 
-/** Only `*` is a wildcard: the other signs of GLOB may stand in a name. */
 function like(
   column: typeof StreamTable.name | typeof OpTable.method | typeof OpTable.key,
   pattern?: string,
 ): SQL | undefined {
   if (pattern === undefined) return
-  if (!pattern.includes("*")) return sql`${column} = ${pattern}`
-  return sql`${column} glob ${pattern.replace(/[[?]/g, (sign) => `[${sign}]`)}`
+  return hasWildcard(pattern) ? sql`${column} glob ${globOf(pattern)}` : sql`${column} = ${pattern}`
 }
