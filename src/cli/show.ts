@@ -4,7 +4,7 @@ import { batchAt, type BatchSummary, readBatch } from "../inspect/batches.ts"
 import { readOp } from "../inspect/op.ts"
 import { type OpSummary, readOps } from "../inspect/ops.ts"
 import type { KnownId } from "../inspect/id-search.ts"
-import { firstSeq, localSeq } from "../store/stream.ts"
+import { localSeq, streamIdOf } from "../store/stream.ts"
 import { type Command } from "./input/command.ts"
 import { batchLines } from "./text/batch-text.ts"
 import { findId } from "./input/op-id.ts"
@@ -58,7 +58,7 @@ export function opShown(db: Database, { id, seq }: KnownId, secrets: Secrets): S
     .prepare(
       "select cursor, attempts, next_attempt_at, last_error, block, block_message from sturdy_stream where stream_id = ?",
     )
-    .get(Math.floor(seq / firstSeq(1))) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
+    .get(streamIdOf(seq)) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
   return secrets.hideIn({
     ...readOp(db, id, seq),
     batch: batchAt(db, seq) ?? null,

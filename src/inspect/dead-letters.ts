@@ -5,7 +5,7 @@ import { ulidFromBytes } from "../intent/ulid.ts"
 import { Connection } from "../store/connection.ts"
 import type { Decision } from "../store/dead-graph.ts"
 import { DeadLetterRows } from "../store/dead-letter-row.ts"
-import { firstSeq, localSeq } from "../store/stream.ts"
+import { localSeq, streamIdOf } from "../store/stream.ts"
 import { globOf } from "./name-pattern.ts"
 
 export interface DeadLetterSummary {
@@ -92,7 +92,7 @@ export interface Hanging {
 
 /** Undefined if it is no dead letter, or was decided. `seq` is its global place. */
 export function hangingOn(db: Database, op_id: string, seq: number): Hanging | undefined {
-  const graph = new DeadLetterRows(new Connection(db, systemSeams, undefined)).graph(Math.floor(seq / firstSeq(1)))
+  const graph = new DeadLetterRows(new Connection(db, systemSeams, undefined)).graph(streamIdOf(seq))
   const node = graph.lookup.letter(op_id)
   if (!node || node.decision !== undefined) return
   const ids = (nodes: { op_id: string }[]) => nodes.map((each) => each.op_id)

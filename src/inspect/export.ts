@@ -5,8 +5,8 @@
  */
 import type { Database } from "bun:sqlite"
 import type { DamagedView } from "../store/damaged-reading.ts"
-import { isDamage } from "../store/fault.ts"
-import { endSeq, firstSeq, type StreamRow } from "../store/stream.ts"
+import { unlessDamaged } from "../store/fault.ts"
+import { endSeq, firstSeq, streamIdOf, type StreamRow } from "../store/stream.ts"
 import { type Part, RowsAround } from "./around-damage.ts"
 import { type DeadRow, type ExportedOp, exportedOp, type KeptOp, type SupersededRow } from "./exported-op.ts"
 import { matches } from "./name-pattern.ts"
@@ -151,6 +151,7 @@ interface BatchRow {
   batch_id: string
 }
 
+/** What is beside an op, and cannot be read, is left out. */
 class Sources {
   readonly ops: RowsAround<KeptOp>
   readonly dead: RowsAround<DeadRow>
@@ -185,28 +186,18 @@ class Sources {
   }
 
   stream(stream_id: number): StreamRow | undefined {
-    return tolerant(() => this.#stream.get(stream_id) ?? undefined, undefined)
+    return unlessDamaged(() => this.#stream.get(stream_id)) ?? undefined
   }
 
   result(seq: number): string | null {
-    return tolerant(() => this.#result.get(seq)?.result ?? null, null)
+    return unlessDamaged(() => this.#result.get(seq)?.result) ?? null
   }
 
   /** That hold some of these places, which rise. */
   batches(places: readonly number[]): BatchRow[] {
     const [first, last] = [places[0], places.at(-1)]
     if (first === undefined || last === undefined) return []
-    return tolerant(() => this.#batches.all(first, last), [])
-  }
-}
-
-/** What is beside an op, and cannot be read, is left out. */
-function tolerant<T>(read: () => T, otherwise: T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (isDamage(error)) return otherwise
-    throw error
+    return unlessDamaged(() => this.#batches.all(first, last)) ?? []
   }
 }
 
@@ -219,7 +210,7 @@ function streamsWithOps(db: Database): number[] {
     const [row] = rows
     at = next
     if (!row) continue
-    const stream_id = Math.floor(row.seq / firstSeq(1))
+    const stream_id = streamIdOf(row.seq)
     found.push(stream_id)
     at = endSeq(stream_id) - 1
   }

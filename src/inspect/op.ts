@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite"
 import { ulidFromBytes } from "../intent/ulid.ts"
 import type { WireOp } from "../intent/op.ts"
 import { idBlob, idsFromBlob } from "../store/id-blob.ts"
-import { endSeq, firstSeq, localSeq } from "../store/stream.ts"
+import { endSeq, firstSeq, localSeq, streamIdOf } from "../store/stream.ts"
 import type { OpState } from "./ops.ts"
 
 export interface OpDetail {
@@ -91,7 +91,7 @@ interface Standing {
 
 /** At a global place of which an id was found. */
 export function readOp(db: Database, op_id: string, seq: number): OpDetail {
-  const stream_id = Math.floor(seq / firstSeq(1))
+  const stream_id = streamIdOf(seq)
   const row = db.prepare("select * from sturdy_op where seq = ?").get(seq) as OpRow | null
   const dead = db.prepare("select * from sturdy_dead_letter where seq = ?").get(seq) as DeadRow | null
   const replaced = db.prepare("select by_op_id from sturdy_superseded where seq = ?").get(seq) as {

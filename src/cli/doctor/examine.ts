@@ -1,10 +1,11 @@
 /** Runs the checks one after the other, and tells each finding as it comes. */
-import { realpathSync } from "node:fs"
 import { resolve } from "node:path"
+import { hostTables } from "../../inspect/outbox-file.ts"
 import { errorTable, SturdyError } from "../../intent/error.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { Connection } from "../../store/connection.ts"
-import { isDamage } from "../../store/fault.ts"
+import { unlessDamaged } from "../../store/fault.ts"
+import { followLinks } from "../../store/place.ts"
 import { upToDate } from "../../store/migrate.ts"
 import { hasRoots } from "../../store/first-page.ts"
 import { isOutbox } from "../../store/quarantine.ts"
@@ -35,16 +36,16 @@ export interface Examined {
 /** @throws SturdyError if there is no outbox to look at, after what could be told */
 export async function examine(examination: Examination): Promise<Examined> {
   const { place, offline, tell, progress } = examination
-  const file = realFile(place.file)
+  const file = resolve(followLinks(place.file))
   const opened = openedOutbox(file)
-  const { unopened, secrets, services, hostTables } = opened
+  const { unopened, secrets, services } = opened
   const headers = examination.headers(services)
   const found: Finding[] = []
   const context: Context = {
     place,
     file,
     now: Date.now(),
-    hostTables,
+    hostTables: opened.hostTables,
     unopened,
     offline,
     found,
@@ -67,15 +68,6 @@ export async function examine(examination: Examination): Promise<Examined> {
   return { checks: due.length, found }
 }
 
-/** Links followed, since the -wal is beside what they lead to. */
-function realFile(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
-  }
-}
-
 interface Opened {
   unopened: SturdyError | undefined
   secrets: Secrets | undefined
@@ -87,31 +79,18 @@ function openedOutbox(file: string): Opened {
   try {
     return readingOutbox(file, (db) => {
       upToDate(new Connection(db, systemSeams, file))
-      const tables = db
-        .prepare("select name from sqlite_schema where type = 'table' and name not glob 'sturdy_*' order by rowid")
-        .all() as { name: string }[]
-      const hostTables = tables.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_"))
       return {
         unopened: undefined,
+        // A table that is damaged does not keep the others from being looked at.
         secrets: unlessDamaged(() => new Secrets(db)),
         services: unlessDamaged(() => servicesToAsk(db)) ?? [],
-        hostTables,
+        hostTables: hostTables(db),
       }
     })
   } catch (thrown) {
     const error = databaseError(thrown)
     if (!(error instanceof SturdyError)) throw error
     return { unopened: error, secrets: undefined, services: [], hostTables: [] }
-  }
-}
-
-/** A table that is damaged does not keep the others from being looked at. */
-function unlessDamaged<T>(look: () => T): T | undefined {
-  try {
-    return look()
-  } catch (error) {
-    if (isDamage(error)) return
-    throw error
   }
 }
 

@@ -1,7 +1,7 @@
 /** An outbox that a command does something with: opened like any process opens it, but never made, and paused. */
 import { Database } from "bun:sqlite"
 import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../../index.ts"
-import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../../inspect/outbox-file.ts"
+import { hostTables, readSchema, type SchemaSummary } from "../../inspect/outbox-file.ts"
 import { SturdyError } from "../../intent/error.ts"
 import { legacyRest } from "../../opencode/legacy-rest.ts"
 import { readingOutbox } from "../../store/reading.ts"
@@ -61,7 +61,7 @@ function open({ file }: OutboxPlace, options: Pick<OutboxOptions, "headers">): D
 
 /** Also says what is wrong with a file that is no outbox, before anything is opened for writing. */
 function lookBefore(file: string): { isHosts: boolean; schema: SchemaSummary } {
-  return readingOutbox(file, (db) => ({ isHosts: hasTablesOfOthers(db), schema: readSchema(db) }))
+  return readingOutbox(file, (db) => ({ isHosts: hostTables(db).length > 0, schema: readSchema(db) }))
 }
 
 /** How its migrations are noted is known to the host alone. */
