@@ -1,5 +1,6 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
-import { opStates, type OpSummary, readOps } from "../inspect/ops.ts"
+import { opStates } from "../inspect/op-state.ts"
+import { type OpSummary, readOps } from "../inspect/ops.ts"
 import { type Command, textOption, wordOption } from "./input/command.ts"
 import { checkStreams } from "./input/known-stream.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"

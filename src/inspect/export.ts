@@ -8,9 +8,9 @@ import type { DamagedView } from "../store/damaged-reading.ts"
 import { unlessDamaged } from "../store/fault.ts"
 import { endSeq, firstSeq, streamIdOf, type StreamRow } from "../store/stream.ts"
 import { type Part, RowsAround } from "./around-damage.ts"
-import { type DeadRow, type ExportedOp, exportedOp, type KeptOp, type SupersededRow } from "./exported-op.ts"
+import { type DeadRow, type OpFacts, opFacts, type KeptOp, type SupersededRow } from "./op-facts.ts"
 import { matches } from "./name-pattern.ts"
-import type { OpState } from "./ops.ts"
+import type { OpState } from "./op-state.ts"
 import { streams_source } from "./salvage.ts"
 
 export interface ExportFilter {
@@ -32,7 +32,7 @@ export interface Loss {
 const room = { rows: 500, bytes: 2 * 1024 * 1024 }
 
 interface OpsPart {
-  ops: ExportedOp[]
+  ops: OpFacts[]
   next: number | undefined
 }
 
@@ -50,7 +50,7 @@ export class OpExport {
   ) {}
 
   /** In the order of streams and places. */
-  *parts(): Generator<ExportedOp[]> {
+  *parts(): Generator<OpFacts[]> {
     for (const stream of this.reader.read((db) => this.#streams(db)))
       for (let at: number | undefined = firstSeq(stream.stream_id); at !== undefined;) {
         const after: number = at
@@ -120,7 +120,7 @@ export class OpExport {
       const places = [...new Set([...ops.keys(), ...letters.keys(), ...notes.keys()])].toSorted((a, b) => a - b)
       const batches = sources.batches(places)
       const exported = places.map((seq) =>
-        exportedOp(seq, stream_id, stream, {
+        opFacts(seq, stream_id, stream, {
           op: ops.get(seq),
           dead: letters.get(seq),
           superseded: notes.get(seq),
@@ -139,7 +139,7 @@ export class OpExport {
     return all === true || (wanted === undefined ? state === "pending" || state === "in_flight" : state === wanted)
   }
 
-  #includes({ state, rejection }: ExportedOp): boolean {
+  #includes({ state, rejection }: OpFacts): boolean {
     if (state === null || this.#wants(state)) return true
     return state === "failed" && this.filter.state === undefined && rejection?.decision === null
   }

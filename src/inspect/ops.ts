@@ -7,9 +7,7 @@ import { idsFromBlob } from "../store/id-blob.ts"
 import { localSeq } from "../store/stream.ts"
 import { ulidText } from "../store/ulid-text.ts"
 import { globOf, hasWildcard } from "./name-pattern.ts"
-
-export const opStates = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"] as const
-export type OpState = (typeof opStates)[number]
+import type { OpState } from "./op-state.ts"
 
 export interface OpSummary {
   op_id: string
@@ -47,7 +45,7 @@ export interface OpsFilter {
   limit: number
 }
 
-/** The same rule as the view op_state, joined by place instead of by id. */
+/** The rule of op-state.ts, for ops that are kept. */
 const state = sql<OpState>`case
   when ${OpTable.seq} > ${StreamTable.cursor} and ${StreamTable.time_closed} is not null then 'discarded'
   when ${OpTable.seq} > ${StreamTable.frozen_seq} then 'pending'

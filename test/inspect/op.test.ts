@@ -28,7 +28,7 @@ const opAt = (op_id: string, place: number, file = dir.file()): OpDetail =>
 
 describe("an op", () => {
   test("has the result that was asked for", () => {
-    expect(opAt(ids.result, 2)).toMatchObject({ state: "acked", result: '{"id":"r"}', call: { want_result: true } })
+    expect(opAt(ids.result, 2)).toMatchObject({ state: "acked", result: '{"id":"r"}', want_result: true })
     expect(opAt(ids.first, 1).result).toBeNull()
   })
 
@@ -54,17 +54,17 @@ describe("an op", () => {
   })
 
   test("knows what it depends on, and that something is not known here", () => {
-    expect(opAt(ids.outside, 11).depends_on as object[]).toEqual([
+    expect(opAt(ids.outside, 11).dependencies as object[]).toEqual([
       { op_id: ids.lone, seq: 8, method: "put", state: "in_flight" },
     ])
     const gone = changed("delete from sturdy_op where seq = ?", at(8))
-    expect(opAt(ids.outside, 11, gone).depends_on as object[]).toEqual([
+    expect(opAt(ids.outside, 11, gone).dependencies as object[]).toEqual([
       { op_id: ids.lone, seq: null, method: null, state: null },
     ])
   })
 
   test("that was replaced before it was sent is superseded, by which", () => {
-    expect(opAt(ids.draft, 9)).toMatchObject({ state: "superseded", call: null, superseded_by: ids.final })
+    expect(opAt(ids.draft, 9)).toMatchObject({ state: "superseded", method: null, superseded_by: ids.final })
     expect(opAt(ids.final, 10)).toMatchObject({ state: "pending", supersedes: [ids.draft] })
   })
 
