@@ -12,7 +12,7 @@ import { isOutbox } from "../../store/quarantine.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../outbox/database-error.ts"
 import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
-import { Secrets } from "../outbox/secrets.ts"
+import { neverShowThoseOf, Secrets } from "../outbox/secrets.ts"
 import type { HeadersOf } from "../input/service-header.ts"
 import { type Check, type Context, damageCure, type Finding, type Level, type Observation } from "./check.ts"
 import { checks } from "./checks.ts"
@@ -78,6 +78,7 @@ interface Opened {
 function openedOutbox(file: string): Opened {
   try {
     return readingOutbox(file, (db) => {
+      neverShowThoseOf(db)
       upToDate(new Connection(db, systemSeams, file))
       return {
         unopened: undefined,

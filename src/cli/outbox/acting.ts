@@ -7,6 +7,7 @@ import { legacyRest } from "../../opencode/legacy-rest.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import type { Input } from "../input/command.ts"
+import { neverShowThoseOf } from "./secrets.ts"
 import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
 
 /** All that a stream may remember to have been spoken to in. */
@@ -61,7 +62,10 @@ function open({ file }: OutboxPlace, options: Pick<OutboxOptions, "headers">): D
 
 /** Also says what is wrong with a file that is no outbox, before anything is opened for writing. */
 function lookBefore(file: string): { isHosts: boolean; schema: SchemaSummary } {
-  return readingOutbox(file, (db) => ({ isHosts: hostTables(db).length > 0, schema: readSchema(db) }))
+  return readingOutbox(file, (db) => {
+    neverShowThoseOf(db)
+    return { isHosts: hostTables(db).length > 0, schema: readSchema(db) }
+  })
 }
 
 /** How its migrations are noted is known to the host alone. */

@@ -1,5 +1,7 @@
 /** The secrets of an outbox, kept out of whatever is shown of it. */
 import type { Database } from "bun:sqlite"
+import { isDamage } from "../../store/fault.ts"
+import { hideInOutput } from "../output/terminal.ts"
 
 /** A file of an older Sturdy lacks some. */
 export interface SecretRow {
@@ -10,6 +12,28 @@ export interface SecretRow {
 
 /** How many letters of a secret are looked up at once. */
 const head_letters = 8
+
+/** All that was learned since the process began: an outbox may be replaced, and a message outlives it. */
+const learned = new Set<string>()
+
+/** None of them is printed from here on, whoever repeats it. */
+export function neverShow(secrets: Iterable<string>): void {
+  const before = learned.size
+  for (const secret of secrets) learned.add(secret)
+  if (learned.size === before) return
+  const all = new Secrets([...learned].map((secret) => ({ secret })))
+  hideInOutput((text) => all.hide(text))
+}
+
+/** The same, of an outbox that is looked into. Those in a damaged row are not known. */
+export function neverShowThoseOf(db: Database): void {
+  try {
+    neverShow((db.prepare("select * from sturdy_stream").all() as SecretRow[]).flatMap(secretsOf))
+  } catch (error) {
+    // Whoever looks for more than this meets it too, and says so.
+    if (!isDamage(error)) throw error
+  }
+}
 
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
