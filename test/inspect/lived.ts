@@ -56,10 +56,8 @@ export function lived(file: string): Lived {
   const final = one({ key: "draft" })
   const outside = one({ depends_on: [lone] })
   const others = store.streams.open("others", { ...ref, share_id: "another_share_of_the_test" })
-  const [{ op_id: other }] = store.recorder.record(others.stream_id, [store.newOp({ method: "put" })]) as [
-    { op_id: string },
-  ]
-  return { first, result, poison, hanging, word, left, right, lone, draft, final, outside, one: other }
+  const [other] = store.recorder.record(others.stream_id, [store.newOp({ method: "put" })])
+  return { first, result, poison, hanging, word, left, right, lone, draft, final, outside, one: other!.op_id }
 }
 
 /** What a view says of it. */
