@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { copyFileSync } from "node:fs"
 import { batchAt, readBatch, readBatches, type BatchesFilter } from "../../src/inspect/batches.ts"
 import { hangingOn, readDeadLetters, type DeadLettersFilter } from "../../src/inspect/dead-letters.ts"
-import { readOps, type OpsFilter } from "../../src/inspect/ops.ts"
+import { readOps, type OpsFilter, type OpState } from "../../src/inspect/ops.ts"
 import { firstSeq } from "../../src/store/stream.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { tempDir } from "../temp-dir.ts"
@@ -26,16 +26,23 @@ const opsOf = (filter: Partial<OpsFilter> = {}, file = dir.file()) =>
 const placesOf = (filter: Partial<OpsFilter>) => opsOf(filter).ops.map(({ stream, seq }) => `${stream} ${seq}`)
 
 describe("ops", () => {
+  const settled: OpState[] = ["acked", "acked", "failed", "failed", "superseded"]
+
   test("each have the state that they have", () => {
     expect(opsOf().ops.map(({ state }) => state)).toEqual([
-      ...["acked", "acked", "failed", "failed", "superseded"],
-      ...["in_flight", "in_flight", "in_flight", "pending", "pending", "pending"],
-    ] as never[])
+      ...settled,
+      "in_flight",
+      "in_flight",
+      "in_flight",
+      "pending",
+      "pending",
+      "pending",
+    ])
   })
 
   test("behind the cursor of a removed stream were discarded", () => {
     const states = opsOf({}, removed).ops.map(({ state }) => state)
-    expect(states.slice(0, 5)).toEqual(["acked", "acked", "failed", "failed", "superseded"])
+    expect(states.slice(0, 5)).toEqual(settled)
     expect(new Set(states.slice(5))).toEqual(new Set(["discarded"]))
   })
 
@@ -90,7 +97,12 @@ describe("batches", () => {
   test("have their places, ops, rejections, and when they were settled", () => {
     expect(
       batchesOf().batches.map(({ first_seq, last_seq, ops, state, rejected, time_settled }) => [
-        ...[first_seq, last_seq, ops, state, rejected, time_settled],
+        first_seq,
+        last_seq,
+        ops,
+        state,
+        rejected,
+        time_settled,
       ]),
     ).toEqual([
       [1, 1, 1, "settled", 0, began + 2_000],
@@ -112,8 +124,11 @@ describe("batches", () => {
 
   test("of a removed stream that were not settled were discarded", () => {
     expect(batchesOf({}, removed).batches.map(({ state }) => state)).toEqual([
-      ...["settled", "settled", "discarded", "discarded"],
-    ] as never[])
+      "settled",
+      "settled",
+      "discarded",
+      "discarded",
+    ])
   })
 
   test("are chosen by stream and state", () => {
