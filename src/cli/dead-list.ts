@@ -5,7 +5,6 @@ import { checkStreams } from "./input/known-stream.ts"
 import { graphLines } from "./text/op-graph.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
-import { Secrets } from "./outbox/secrets.ts"
 import { type Column, tableLines } from "./output/table.ts"
 import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 import { agoText } from "./output/words.ts"
@@ -43,9 +42,7 @@ ${pageHelp}
     }
     const { letters, next, place } = readOutbox(input, (db, place) => {
       checkStreams(db, stream)
-      const secrets = new Secrets(db)
-      const page = readDeadLetters(db, filter)
-      return { place, next: page.next, letters: page.letters.map((letter) => secrets.hideIn(letter)) }
+      return { place, ...readDeadLetters(db, filter) }
     })
     const open = letters.find(({ decision }) => decision === null)
     if (input.options.json) for (const letter of letters) printJson({ version: 1, ...letter })

@@ -6,7 +6,6 @@ import type { Command } from "./input/command.ts"
 import { findId } from "./input/op-id.ts"
 import { opLines } from "./text/op-text.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
-import { Secrets } from "./outbox/secrets.ts"
 import { opJson } from "./output/payload.ts"
 import { print, printJson } from "./output/terminal.ts"
 import { count } from "./output/words.ts"
@@ -28,7 +27,7 @@ ${dbHelp}
     const full = input.options.payload === true
     const { op, hanging, place } = readOutbox(input, (db, place) => {
       const id = findId(db, input.positionals[0]!, ["op"])
-      const op = new Secrets(db).hideIn(readOp(db, id.id, id.seq))
+      const op = readOp(db, id.id, id.seq)
       if (!op.rejection)
         throw new SturdyError(
           "dead_letter_unknown",

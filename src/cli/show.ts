@@ -9,7 +9,6 @@ import { batchLines } from "./text/batch-text.ts"
 import { findId } from "./input/op-id.ts"
 import { opLines } from "./text/op-text.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
-import { Secrets } from "./outbox/secrets.ts"
 import { opJson } from "./output/payload.ts"
 import { print, printJson } from "./output/terminal.ts"
 
@@ -32,7 +31,7 @@ ${dbHelp}
     const now = Date.now()
     const shown = readOutbox(input, (db, place) => {
       const id = findId(db, input.positionals[0]!)
-      return { place, ...shownOf(db, id, new Secrets(db)) }
+      return { place, ...shownOf(db, id) }
     })
     const { json } = input.options
     if (shown.kind === "op" && json) printJson({ version: 1, kind: "op", ...opJson(shown.op, full) })
@@ -46,9 +45,9 @@ ${dbHelp}
 
 type Shown = { kind: "op"; op: OpDetail } | { kind: "batch"; batch: BatchSummary; ops: OpSummary[] }
 
-function shownOf(db: Database, id: KnownId, secrets: Secrets): Shown {
-  if (id.kind === "op") return { kind: "op", op: secrets.hideIn(readOp(db, id.id, id.seq)) }
+function shownOf(db: Database, id: KnownId): Shown {
+  if (id.kind === "op") return { kind: "op", op: readOp(db, id.id, id.seq) }
   const { batch, first, last } = readBatch(db, id.id)!
   const { ops } = readOps(db, { after: first - 1, to: last, limit: batch.ops })
-  return { kind: "batch", batch, ops: ops.map((op) => secrets.hideIn(op)) }
+  return { kind: "batch", batch, ops }
 }

@@ -12,7 +12,7 @@ import { isOutbox } from "../../store/quarantine.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../outbox/database-error.ts"
 import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
-import { neverShowThoseOf, Secrets } from "../outbox/secrets.ts"
+import { neverShowThoseOf } from "../outbox/secrets.ts"
 import type { HeadersOf } from "../input/service-header.ts"
 import { type Check, type Context, damageCure, type Finding, type Level, type Observation } from "./check.ts"
 import { checks } from "./checks.ts"
@@ -38,7 +38,7 @@ export async function examine(examination: Examination): Promise<Examined> {
   const { place, offline, tell, progress } = examination
   const file = resolve(followLinks(place.file))
   const opened = openedOutbox(file)
-  const { unopened, secrets, services } = opened
+  const { unopened, services } = opened
   const headers = examination.headers(services)
   const found: Finding[] = []
   const context: Context = {
@@ -55,12 +55,10 @@ export async function examine(examination: Examination): Promise<Examined> {
   }
   const isNone = unopened !== undefined && isNoOutbox(file, unopened)
   const due = isNone ? [leftoverCheck] : checks.filter((check) => unopened === undefined || check.needs === undefined)
-  const hidden = [...new Set(services.flatMap((service) => Object.values(context.headersFor(service))))]
   for (const check of due)
     for await (const observation of observations(check, context)) {
       if (isNone && observation.level === "ok") continue
-      const shown = secrets?.hideIn(observation) ?? observation
-      const finding: Finding = { check: check.name, ...without(shown, hidden) }
+      const finding: Finding = { check: check.name, ...observation }
       found.push(finding)
       tell(finding)
     }
@@ -70,7 +68,6 @@ export async function examine(examination: Examination): Promise<Examined> {
 
 interface Opened {
   unopened: SturdyError | undefined
-  secrets: Secrets | undefined
   services: string[]
   hostTables: string[]
 }
@@ -83,7 +80,6 @@ function openedOutbox(file: string): Opened {
       return {
         unopened: undefined,
         // A table that is damaged does not keep the others from being looked at.
-        secrets: unlessDamaged(() => new Secrets(db)),
         services: unlessDamaged(() => servicesToAsk(db)) ?? [],
         hostTables: hostTables(db),
       }
@@ -91,7 +87,7 @@ function openedOutbox(file: string): Opened {
   } catch (thrown) {
     const error = databaseError(thrown)
     if (!(error instanceof SturdyError)) throw error
-    return { unopened: error, secrets: undefined, services: [], hostTables: [] }
+    return { unopened: error, services: [], hostTables: [] }
   }
 }
 
@@ -115,11 +111,4 @@ async function* observations(check: Check, context: Context): AsyncGenerator<Obs
     const cure = error.code === "database_corrupt" ? damageCure(context.place) : { cure: error.hint }
     yield { level, message: `it could not be looked at: ${error.message}`, ...cure, code: error.code }
   }
-}
-
-/** A gateway's key, should a service repeat it. */
-function without<T extends object>(value: T, hidden: readonly string[]): T {
-  if (hidden.length === 0) return value
-  const text = hidden.reduce((shown, key) => shown.replaceAll(key, "[secret]"), JSON.stringify(value))
-  return JSON.parse(text) as T
 }

@@ -14,6 +14,5 @@ export function payloadText(json: string, full: boolean): string {
 
 /** With it only if it was asked for. */
 export function opJson(op: OpDetail, full: boolean): object {
-  const { args, result, ...rest } = op
-  return full ? op : rest
+  return full ? op : { ...op, args: undefined, result: undefined }
 }
