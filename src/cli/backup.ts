@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite"
 import { statSync, truncateSync } from "node:fs"
 import { findDamage } from "../store/suspect.ts"
+import { hostTables } from "../inspect/outbox-file.ts"
 import { readStatus } from "../inspect/status.ts"
 import { SturdyError } from "../intent/error.ts"
 import { bytesOf } from "../store/place.ts"
@@ -117,15 +118,11 @@ function copyInto(place: OutboxPlace, to: string): ExitCode {
 
 /** Its tables may refer to their rows by numbers that a copy would give anew. */
 function refuseHostDatabase(db: Database, place: OutboxPlace): void {
-  const other = db
-    .prepare(
-      "select name from sqlite_schema where type = 'table' and name not like 'sturdy_%' and name not like 'sqlite_%'",
-    )
-    .get() as { name: string } | null
-  if (!other) return
+  const [table] = hostTables(db)
+  if (table === undefined) return
   throw new SturdyError(
     "database_not_outbox",
-    `${placeText(place)} is a database of the host's, in which the outbox lives beside tables of its own, e.g. ${other.name}`,
+    `${placeText(place)} is a database of the host's, in which the outbox lives beside tables of its own, e.g. ${table}`,
     "Back it up by the host's own means: the outbox is part of that.",
   )
 }

@@ -1,8 +1,9 @@
 /** `sturdy batches`: what was sent together, or is about to be. */
 import { batchStates, type BatchSummary, readBatches } from "../inspect/batches.ts"
+import { matches } from "../inspect/name-pattern.ts"
 import { readStreams } from "../inspect/status.ts"
 import { type Command, textOption, wordOption } from "./input/command.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
 import { type Column, tableLines } from "./output/table.ts"
@@ -18,7 +19,7 @@ Lists the batches that were frozen, in the order of each stream, and how many op
 BATCH\` draws how the ops of one depend on each other. Only reads.
 
 ${dbHelp}
-  --stream NAME  of this stream only
+  --stream NAME  of this stream only; * stands for any text
   --state STATE  ${batchStates.join(", ")}
 ${pageHelp}
   --json         one batch per line`,
@@ -28,8 +29,8 @@ ${pageHelp}
     const stream = textOption(input, "stream")
     const state = wordOption(batches, input, "state", batchStates)
     const { page, open } = readOutbox(input, (db) => {
-      checkStream(db, stream)
-      const ofStream = readStreams(db).filter((known) => stream === undefined || known.stream === stream)
+      checkStreams(db, stream)
+      const ofStream = readStreams(db).filter((known) => matches(stream, known.stream))
       const open = ofStream.reduce((sum, { pending, in_flight }) => sum + pending - in_flight, 0)
       return { page: readBatches(db, { stream, state, ...pageOf(batches, input) }), open }
     })

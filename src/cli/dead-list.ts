@@ -1,11 +1,10 @@
 /** `sturdy dead list`: what the service refused for good, and how it hangs together. */
 import { type DeadLetterSummary, readDeadLetters } from "../inspect/dead-letters.ts"
 import { type Command, textOption } from "./input/command.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import { graphLines } from "./text/op-graph.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
-import { Secrets } from "./outbox/secrets.ts"
 import { type Column, tableLines } from "./output/table.ts"
 import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 import { agoText } from "./output/words.ts"
@@ -20,7 +19,7 @@ was rejected because another one was. Record them again with \`sturdy dead retry
 discard ID\`; either takes along what hangs on it. Only reads. Exit code 3 if there is one to decide about.
 
 ${dbHelp}
-  --stream NAME  of this stream only
+  --stream NAME  of this stream only; * stands for any text
   --code CODE    rejected with this code only
   --all          decided ones too, as long as they are kept
 ${pageHelp}
@@ -42,10 +41,8 @@ ${pageHelp}
       ...pageOf(deadList, input),
     }
     const { letters, next, place } = readOutbox(input, (db, place) => {
-      checkStream(db, stream)
-      const secrets = new Secrets(db)
-      const page = readDeadLetters(db, filter)
-      return { place, next: page.next, letters: page.letters.map((letter) => secrets.hideIn(letter)) }
+      checkStreams(db, stream)
+      return { place, ...readDeadLetters(db, filter) }
     })
     const open = letters.find(({ decision }) => decision === null)
     if (input.options.json) for (const letter of letters) printJson({ version: 1, ...letter })

@@ -1,13 +1,13 @@
 /** `sturdy dead show`: one dead letter, and what would go with it. */
 import { hangingOn } from "../inspect/dead-letters.ts"
+import { readOp } from "../inspect/op.ts"
 import { SturdyError } from "../intent/error.ts"
 import type { Command } from "./input/command.ts"
 import { findId } from "./input/op-id.ts"
 import { opLines } from "./text/op-text.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
-import { Secrets } from "./outbox/secrets.ts"
-import { opJson, opShown } from "./show.ts"
-import { print, printable, printJson } from "./output/terminal.ts"
+import { opJson } from "./output/payload.ts"
+import { print, printJson } from "./output/terminal.ts"
 import { count } from "./output/words.ts"
 
 export const deadShow: Command = {
@@ -27,7 +27,7 @@ ${dbHelp}
     const full = input.options.payload === true
     const { op, hanging, place } = readOutbox(input, (db, place) => {
       const id = findId(db, input.positionals[0]!, ["op"])
-      const op = opShown(db, id, new Secrets(db))
+      const op = readOp(db, id.id, id.seq)
       if (!op.rejection)
         throw new SturdyError(
           "dead_letter_unknown",
@@ -41,7 +41,7 @@ ${dbHelp}
       for (const line of opLines(op, { now: Date.now(), full, place })) print(line)
       if (hanging)
         print(
-          `\n${printable(`a retry records ${count(hanging.retried.length, "op")}, a discard gives ${count(hanging.discarded.length, "op")} up`)}`,
+          `\na retry records ${count(hanging.retried.length, "op")}, a discard gives ${count(hanging.discarded.length, "op")} up`,
         )
     }
     return 0

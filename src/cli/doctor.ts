@@ -1,5 +1,6 @@
 /** `sturdy doctor`: everything that can be wrong with an outbox and its surroundings, each with a cure. */
-import { realpathSync } from "node:fs"
+import { resolve } from "node:path"
+import { followLinks } from "../store/place.ts"
 import { type Command, type ExitCode, type Input, UsageError } from "./input/command.ts"
 import { examine } from "./doctor/examine.ts"
 import { putAside } from "./doctor/put-aside.ts"
@@ -71,7 +72,7 @@ async function examined(input: Input): Promise<ExitCode> {
 
 function quarantined(input: Input): ExitCode {
   const place = outboxPlace(input)
-  const aside = putAside(place, realPath(place.file))
+  const aside = putAside(place, resolve(followLinks(place.file)))
   if (!aside) {
     note(
       `sturdy: ${placeText(place)} is not damaged, so it stays: ${commandLine(place, "doctor")} says what else is wrong`,
@@ -87,12 +88,4 @@ function quarantined(input: Input): ExitCode {
     print(`  ${toned("strong", get)}`)
   }
   return 0
-}
-
-function realPath(file: string): string {
-  try {
-    return realpathSync(file)
-  } catch {
-    return file
-  }
 }

@@ -1,18 +1,17 @@
 /** `sturdy export`: ops as JSON lines, to file with a bug report. */
-import type { Database } from "bun:sqlite"
 import { quietWalFault, salvage } from "../inspect/salvage.ts"
 import { OpExport } from "../inspect/export.ts"
 import { readOutboxSummary } from "../inspect/export-header.ts"
 import { outboxFileSummary } from "../inspect/outbox-file.ts"
-import { opStates } from "../inspect/ops.ts"
+import { opStates } from "../inspect/op-state.ts"
 import { Redactor } from "../inspect/redact.ts"
 import { redactedOp, redactedSummary } from "../inspect/redacted.ts"
 import { systemRandom } from "../intent/system.ts"
 import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
-import { isDamage } from "../store/fault.ts"
+import { unlessDamaged } from "../store/fault.ts"
 import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./input/command.ts"
 import { damageLines } from "./text/damage-text.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import {
   dbHelp,
   dbOption,
@@ -22,7 +21,7 @@ import {
   type OutboxPlace,
   placeText,
 } from "./outbox/outbox-place.ts"
-import { type SecretRow, Secrets } from "./outbox/secrets.ts"
+import { Secrets, secretsIn } from "./outbox/secrets.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { note, printable } from "./output/terminal.ts"
 import { openSink, type Sink } from "./output/sink.ts"
@@ -96,14 +95,14 @@ async function write(
   const progress = new ProgressLine()
   const now = Date.now()
   const { version } = (await import("../../package.json", { with: { type: "json" } })).default
-  const { summary, rows, sqlite } = reader.read((db) => {
+  const { summary, secrets, sqlite } = reader.read((db) => {
     const summary = readOutboxSummary(db, now)
-    if (summary.streams) checkStream(db, found.filter.stream)
+    if (summary.streams) checkStreams(db, found.filter.stream)
     const { sqlite } = db.prepare("select sqlite_version() as sqlite").get() as { sqlite: string }
-    return { summary, rows: secretRows(db), sqlite }
+    return { summary, secrets: unlessDamaged(() => secretsIn(db)), sqlite }
   })
-  const secrets = new Secrets(rows ?? [])
-  const line = (value: object) => `${secrets.hide(JSON.stringify(value))}\n`
+  const hidden = new Secrets(secrets ?? [])
+  const line = (value: object) => `${hidden.hide(JSON.stringify(value))}\n`
   const { bytes, wal_bytes } = outboxFileSummary(place.file)
   const header = {
     version: 1,
@@ -151,21 +150,11 @@ async function write(
       ? `${count(ops, "op")}${where}, redacted: read it before you give it away`
       : `${count(ops, "op")}${where}, with payloads: --redact leaves out what people wrote`,
   )
-  if (!redactor && rows === undefined)
+  if (!redactor && secrets === undefined)
     note("the secrets of some streams cannot be read, so they are not known in payloads: give away a redacted one only")
   const isDamaged = reader.isRebuilt || found.losses.length > 0 || found.damaged_ops > 0 || summary.streams === null
   reader.close()
   if (!isDamaged && quietWalFault(place.file) === null) return 0
   for (const line of damageLines(salvage(place.file), place)) note(line)
   return 3
-}
-
-/** Undefined: some cannot be read. */
-function secretRows(db: Database): SecretRow[] | undefined {
-  try {
-    return db.prepare("select * from sturdy_stream").all() as SecretRow[]
-  } catch (error) {
-    if (isDamage(error)) return
-    throw error
-  }
 }

@@ -1,7 +1,8 @@
 /** `sturdy ops`: what is in the outbox, op by op. */
-import { opStates, type OpSummary, readOps } from "../inspect/ops.ts"
+import { opStates } from "../inspect/op-state.ts"
+import { type OpSummary, readOps } from "../inspect/ops.ts"
 import { type Command, textOption, wordOption } from "./input/command.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
 import { sinceHelp, sinceOption } from "./input/since.ts"
@@ -46,7 +47,7 @@ ${pageHelp}
       ...pageOf(ops, input),
     }
     const page = readOutbox(input, (db) => {
-      checkStream(db, filter.stream)
+      checkStreams(db, filter.stream)
       return readOps(db, filter)
     })
     if (input.options.json) for (const op of page.ops) printJson({ version: 1, ...op })

@@ -63,6 +63,6 @@ function rotatedLines(
       "  ",
     ),
     "  To see it, at a terminal:",
-    `    ${commandLine(place, "ref", "show", name, "--secret")}`,
+    `    ${commandLine(place, "ref", "show", { name }, "--secret")}`,
   ]
 }

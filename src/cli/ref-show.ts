@@ -5,7 +5,7 @@ import { type Command, UsageError } from "./input/command.ts"
 import { checkStream } from "./input/known-stream.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, readOutbox } from "./outbox/outbox-place.ts"
 import { type Column, tableLines } from "./output/table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { note, escaped, print, printable, printJson, printSecret, terminalWidth, toned } from "./output/terminal.ts"
 
 export const refShow: Command = {
   name: "ref show",
@@ -25,10 +25,10 @@ ${dbHelp}
     const [name] = input.positionals
     if (secret) checkMayTell(input.positionals, json === true)
     const rows = readOutbox(input, (db) => {
-      checkStream(db, name)
+      if (name !== undefined) checkStream(db, name)
       return readRefs(db).filter((row) => name === undefined || row.name === name)
     })
-    if (secret) tellSecret(rows[0]!, commandLine(outboxPlace(input), "ref", "rotate", rows[0]!.name))
+    if (secret) tellSecret(rows[0]!, commandLine(outboxPlace(input), "ref", "rotate", { name: rows[0]!.name }))
     else if (json) for (const row of rows) printJson({ version: 1, ...refOf(row) })
     else if (rows.length === 0) note("no streams yet")
     else {
@@ -49,10 +49,10 @@ function checkMayTell(names: readonly string[], json: boolean): void {
 function tellSecret(row: StreamRow, rotate: string): void {
   const { service, share_id, secret, next_secret, remote_id, remote_secret } = row
   print(`service   ${printable(service)}`)
-  print(`share_id  ${share_id}`)
-  print(`secret    ${secret}`)
+  print(`share_id  ${printable(share_id)}`)
+  printSecret(`secret    ${secret}`)
   if (remote_id) print(`there     ${printable(remote_id)}`)
-  if (remote_secret) print(`secret    ${printable(remote_secret)}`)
+  if (remote_secret) printSecret(`secret    ${escaped(remote_secret)}`)
   // A file of an older Sturdy has no such column.
   if (next_secret) note(`A rotation has not ended, and this may not open the share any more: ${rotate}`)
   note("Whoever has this opens the share: hand it out as you would the share itself.")

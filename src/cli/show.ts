@@ -1,16 +1,15 @@
 /** `sturdy show`: one op or one batch, with all that is known of it. */
 import type { Database } from "bun:sqlite"
-import { batchAt, type BatchSummary, readBatch } from "../inspect/batches.ts"
-import { readOp } from "../inspect/op.ts"
+import { type BatchSummary, readBatch } from "../inspect/batches.ts"
+import { type OpDetail, readOp } from "../inspect/op.ts"
 import { type OpSummary, readOps } from "../inspect/ops.ts"
 import type { KnownId } from "../inspect/id-search.ts"
-import { firstSeq, localSeq } from "../store/stream.ts"
 import { type Command } from "./input/command.ts"
 import { batchLines } from "./text/batch-text.ts"
 import { findId } from "./input/op-id.ts"
-import { opLines, type ShownOp } from "./text/op-text.ts"
+import { opLines } from "./text/op-text.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
-import { Secrets } from "./outbox/secrets.ts"
+import { opJson } from "./output/payload.ts"
 import { print, printJson } from "./output/terminal.ts"
 
 export const show: Command = {
@@ -32,7 +31,7 @@ ${dbHelp}
     const now = Date.now()
     const shown = readOutbox(input, (db, place) => {
       const id = findId(db, input.positionals[0]!)
-      return { place, ...shownOf(db, id, new Secrets(db)) }
+      return { place, ...shownOf(db, id) }
     })
     const { json } = input.options
     if (shown.kind === "op" && json) printJson({ version: 1, kind: "op", ...opJson(shown.op, full) })
@@ -44,31 +43,11 @@ ${dbHelp}
   },
 }
 
-type Shown = { kind: "op"; op: ShownOp } | { kind: "batch"; batch: BatchSummary; ops: OpSummary[] }
+type Shown = { kind: "op"; op: OpDetail } | { kind: "batch"; batch: BatchSummary; ops: OpSummary[] }
 
-function shownOf(db: Database, id: KnownId, secrets: Secrets): Shown {
-  if (id.kind === "op") return { kind: "op", op: opShown(db, id, secrets) }
+function shownOf(db: Database, id: KnownId): Shown {
+  if (id.kind === "op") return { kind: "op", op: readOp(db, id.id, id.seq) }
   const { batch, first, last } = readBatch(db, id.id)!
   const { ops } = readOps(db, { after: first - 1, to: last, limit: batch.ops })
-  return { kind: "batch", batch, ops: ops.map((op) => secrets.hideIn(op)) }
-}
-
-export function opShown(db: Database, { id, seq }: KnownId, secrets: Secrets): ShownOp {
-  const { cursor, ...standing } = db
-    .prepare(
-      "select cursor, attempts, next_attempt_at, last_error, block, block_message from sturdy_stream where stream_id = ?",
-    )
-    .get(Math.floor(seq / firstSeq(1))) as { cursor: number } & Omit<ShownOp["standing"], "ahead">
-  return secrets.hideIn({
-    ...readOp(db, id, seq),
-    batch: batchAt(db, seq) ?? null,
-    standing: { ...standing, ahead: Math.max(0, localSeq(seq) - localSeq(cursor) - 1) },
-  })
-}
-
-export function opJson({ call, result, ...op }: ShownOp, full: boolean): object {
-  if (full) return { ...op, call, result }
-  if (!call) return { ...op, call: null }
-  const { args, ...rest } = call
-  return { ...op, call: { ...rest, bytes: Buffer.byteLength(args) } }
+  return { kind: "batch", batch, ops }
 }

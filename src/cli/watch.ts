@@ -2,6 +2,7 @@
 import type { SturdyError } from "../intent/error.ts"
 import { changesBetween } from "../inspect/changes.ts"
 import { type Look, readLook } from "../inspect/look.ts"
+import { matches } from "../inspect/name-pattern.ts"
 import { needsPerson } from "../inspect/status.ts"
 import {
   type Command,
@@ -12,7 +13,7 @@ import {
   UsageError,
   type ExitCode,
 } from "./input/command.ts"
-import { checkStream } from "./input/known-stream.ts"
+import { checkStreams } from "./input/known-stream.ts"
 import { looks, type Seen } from "./watch/looks.ts"
 import { dbHelp, dbOption, dbUsage, type OutboxPlace, readOutbox } from "./outbox/outbox-place.ts"
 import { JsonReport, LinesReport, ScreenReport, type WatchReport } from "./watch/watch-report.ts"
@@ -47,9 +48,9 @@ ${dbHelp}
   async run(input) {
     const interval_ms = 1_000 * secondsOption(input)
     const count = numberOption(watch, input, "count", { min: 1, max: Number.MAX_SAFE_INTEGER }) ?? Infinity
-    const isShown = nameFilter(textOption(input, "stream"))
+    const stream = textOption(input, "stream")
     const { place, first } = readOutbox(input, (db, place) => {
-      checkStream(db, textOption(input, "stream"))
+      checkStreams(db, stream)
       return { place, first: readLook(db, Date.now()) }
     })
     const ended = new AbortController()
@@ -57,7 +58,7 @@ ${dbHelp}
     for (const signal of signals) process.once(signal, end)
     try {
       using report = reportFor(input, place, end)
-      const last = await tellAll(report, looks(place, first, { interval_ms, count, signal: ended.signal }), isShown)
+      const last = await tellAll(report, looks(place, first, { interval_ms, count, signal: ended.signal }), stream)
       return ended.signal.aborted ? 0 : exitAfter(last)
     } finally {
       for (const signal of signals) process.off(signal, end)
@@ -73,7 +74,7 @@ interface Last {
   fault: SturdyError | undefined
 }
 
-async function tellAll(report: WatchReport, all: AsyncIterable<Seen>, isShown: (name: string) => boolean) {
+async function tellAll(report: WatchReport, all: AsyncIterable<Seen>, pattern: string | undefined) {
   const last: Last = { look: undefined, fault: undefined }
   for await (const seen of all) {
     if ("fault" in seen) {
@@ -82,7 +83,7 @@ async function tellAll(report: WatchReport, all: AsyncIterable<Seen>, isShown: (
       continue
     }
     if (last.fault) report.found(seen.look.time)
-    const look = { ...seen.look, streams: seen.look.streams.filter(({ stream }) => isShown(stream)) }
+    const look = { ...seen.look, streams: seen.look.streams.filter(({ stream }) => matches(pattern, stream)) }
     report.seen(look, last.look ? changesBetween(last.look, look) : [])
     last.look = look
     last.fault = undefined
@@ -108,11 +109,4 @@ function secondsOption(input: Input): number {
   const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN
   if (value >= interval_s_min && value <= interval_s_max) return value
   throw new UsageError(`--interval must be seconds from ${interval_s_min} to ${interval_s_max}, got ${text}`, watch)
-}
-
-function nameFilter(pattern: string | undefined): (name: string) => boolean {
-  if (pattern === undefined) return () => true
-  const parts = pattern.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"))
-  const whole = new RegExp(`^${parts.join(".*")}$`, "s")
-  return (name) => whole.test(name)
 }

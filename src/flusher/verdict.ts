@@ -7,7 +7,7 @@ import * as limit from "../intent/limit.ts"
 import type { AckedBatch, StreamPatch } from "../store/settle.ts"
 import type { StreamRow } from "../store/stream.ts"
 import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "../wire/contract.ts"
-import { withoutSecret, type Answer, type Post, type PostAnswer } from "../wire/post.ts"
+import { withoutSecrets, type Answer, type Post, type PostAnswer } from "../wire/post.ts"
 import type { FrozenBatch, Shipment } from "../store/freeze.ts"
 import { ackFault, grantFactsFault, isRefusal } from "./check-ack.ts"
 import { blameless, blocked, isFirst, type Next, noAnswer, protocolFault, refusedCall, retry } from "./classify.ts"
@@ -138,7 +138,7 @@ function isOwn(stream: StreamRow, service_id: string | null | undefined): boolea
 }
 
 function saidByAnother({ service, service_id, secret }: StreamRow, answer: Refused): Next {
-  const who = withoutSecret(answer.service_id ?? "of an identity that it does not say", secret)
+  const who = withoutSecrets(answer.service_id ?? "of an identity that it does not say", { redeem: { secret } })
   return blocked(
     "other_server",
     `the service at ${service} is ${who}, and says of the removal: ${answer.message}; this stream belongs to ${service_id}`,
@@ -198,16 +198,18 @@ function appended(shipment: Shipment, post: Post, answer: PostAnswer, facts: Out
     if (isRefusal(one.value)) return refusedBatch(shipment.stream, post, acked, patch, one.value, facts)
     const wrong = ackFault(one.value, post.batches[index]!)
     if (wrong) return { acked, patch, next: protocolFault(`an answer that is no Ack: ${wrong}`) }
-    acked.push(ackedBatch(batch, one.value, post.redeem.secret))
+    acked.push(ackedBatch(batch, one.value, post))
   }
   return { acked, patch, next: { go: "on" } }
 }
 
-function ackedBatch(batch: FrozenBatch, ack: Ack, secret: string): AckedBatch {
-  const said = (message: unknown) => withoutSecret(String(message), secret)
+function ackedBatch(batch: FrozenBatch, ack: Ack, post: Post): AckedBatch {
+  const said = (message: unknown) => withoutSecrets(String(message), post)
   return {
     batch,
-    rejected: new Map(ack.rejected.map(({ op_id, code, message }) => [op_id, { code, message: said(message) }])),
+    rejected: new Map(
+      ack.rejected.map(({ op_id, code, message }) => [op_id, { code: said(code), message: said(message) }]),
+    ),
     results: ack.results ?? {},
     register: { cursor: ack.cursor, head_op_id: ack.head_op_id },
   }
@@ -222,7 +224,7 @@ function refusedBatch(
   facts: OutboxFacts,
 ): Verdict {
   const { refused } = refusal
-  const message = withoutSecret(String(refusal.message), post.redeem.secret)
+  const message = withoutSecrets(String(refusal.message), post)
   if (refused !== "gap" && refused !== "server_reset")
     return { acked, patch, next: refusedCall(stream, { ...refusal, code: refused, message }) }
   const register = registerOf(refusal)

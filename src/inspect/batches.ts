@@ -1,6 +1,7 @@
 /** Frozen batches, and what waits to be sealed into one. Read-only. */
 import type { Database } from "bun:sqlite"
 import { localSeq } from "../store/stream.ts"
+import { globOf } from "./name-pattern.ts"
 
 export const batchStates = ["in_flight", "settled", "discarded"] as const
 export type BatchState = (typeof batchStates)[number]
@@ -28,6 +29,7 @@ export interface BatchesPage {
 }
 
 export interface BatchesFilter {
+  /** `*` stands for any text. */
   stream?: string | undefined
   state?: BatchState | undefined
   /** Global place of the first op of the last batch of the page before. */
@@ -35,11 +37,8 @@ export interface BatchesFilter {
   limit: number
 }
 
-interface Row extends Omit<BatchSummary, "state" | "first_seq" | "last_seq"> {
-  first_seq: number
-  last_seq: number
-  state: BatchState
-}
+/** With global places. */
+type Row = BatchSummary
 
 const batchSql = `select batch_id, name as stream,
     case when time_settled is not null then 'settled' when time_closed is not null then 'discarded' else 'in_flight' end as state,
@@ -52,10 +51,10 @@ const batchSql = `select batch_id, name as stream,
 export function readBatches(db: Database, { stream, state, after = 0, limit }: BatchesFilter): BatchesPage {
   const rows = db
     .prepare(
-      `select * from (${batchSql}) where first_seq > ?1 and (?2 is null or stream = ?2) and (?3 is null or state = ?3)
+      `select * from (${batchSql}) where first_seq > ?1 and (?2 is null or stream glob ?2) and (?3 is null or state = ?3)
        order by first_seq limit ?4`,
     )
-    .all(after, stream ?? null, state ?? null, limit) as Row[]
+    .all(after, stream === undefined ? null : globOf(stream), state ?? null, limit) as Row[]
   return { batches: rows.map(summaryOf), next: rows.length === limit ? rows.at(-1)!.first_seq : null }
 }
 

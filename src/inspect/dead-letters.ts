@@ -5,7 +5,9 @@ import { ulidFromBytes } from "../intent/ulid.ts"
 import { Connection } from "../store/connection.ts"
 import type { Decision } from "../store/dead-graph.ts"
 import { DeadLetterRows } from "../store/dead-letter-row.ts"
-import { firstSeq, localSeq } from "../store/stream.ts"
+import { localSeq, streamIdOf } from "../store/stream.ts"
+import { columnsOf } from "./column.ts"
+import { globOf } from "./name-pattern.ts"
 
 export interface DeadLetterSummary {
   op_id: string
@@ -33,6 +35,7 @@ export interface DeadLettersPage {
 }
 
 export interface DeadLettersFilter {
+  /** `*` stands for any text. */
   stream?: string | undefined
   code?: string | undefined
   /** Those too about which somebody has decided, as long as they are kept. */
@@ -59,18 +62,26 @@ interface Row {
   retried_op_id: Uint8Array | null
 }
 
-const pageSql = `select dead.seq, dead.op_id, stream.name as stream, json_extract(op, '$.method') as method, key, code, message,
-    json_extract(op, '$.depends_on') as depends_on, length(cast(json_extract(op, '$.args') as blob)) as bytes,
-    json_extract(op, '$.time_created') as time_created, dead.time_created as time_rejected, decision, time_decided,
-    retried_op_id
-  from sturdy_dead_letter dead join sturdy_stream stream on stream.stream_id = dead.seq >> 32
-  where dead.seq > ?1 and (?2 is null or stream.name = ?2) and (?3 is null or code = ?3) and (?4 or decision is null)
-  order by dead.seq limit ?5`
+function pageSql(db: Database): string {
+  const columns = columnsOf(db, table)
+  const known = (name: string) => (columns.has(name) ? name : "null")
+  return `select dead.seq, dead.op_id, stream.name as stream, json_extract(op, '$.method') as method, code, message,
+      json_extract(op, '$.depends_on') as depends_on, length(cast(json_extract(op, '$.args') as blob)) as bytes,
+      json_extract(op, '$.time_created') as time_created, dead.time_created as time_rejected, ${known("key")} as key,
+      ${known("decision")} as decision, ${known("time_decided")} as time_decided, ${known("retried_op_id")} as retried_op_id
+    from ${table} dead join sturdy_stream stream on stream.stream_id = dead.seq >> 32
+    where dead.seq > ?1 and (?2 is null or stream.name glob ?2) and (?3 is null or code = ?3)
+      and (?4 or ${known("decision")} is null)
+    order by dead.seq limit ?5`
+}
+
+const table = "sturdy_dead_letter"
 
 /** Oldest first, stream by stream. */
 export function readDeadLetters(db: Database, filter: DeadLettersFilter): DeadLettersPage {
-  const { stream = null, code = null, decided = false, after = 0, limit } = filter
-  const rows = db.prepare(pageSql).all(after, stream, code, decided ? 1 : 0, limit) as Row[]
+  const { stream, code = null, decided = false, after = 0, limit } = filter
+  const glob = stream === undefined ? null : globOf(stream)
+  const rows = db.prepare(pageSql(db)).all(after, glob, code, decided ? 1 : 0, limit) as Row[]
   const letters = rows.map(({ op_id, seq, depends_on, retried_op_id, ...row }) => ({
     ...row,
     op_id: ulidFromBytes(op_id),
@@ -87,9 +98,10 @@ export interface Hanging {
   discarded: string[]
 }
 
-/** Undefined if it is no dead letter, or was decided. `seq` is its global place. */
+/** Undefined if it is no dead letter, was decided, or the file is of a Sturdy without decisions. `seq` is its global place. */
 export function hangingOn(db: Database, op_id: string, seq: number): Hanging | undefined {
-  const graph = new DeadLetterRows(new Connection(db, systemSeams, undefined)).graph(Math.floor(seq / firstSeq(1)))
+  if (!columnsOf(db, table).has("decision")) return
+  const graph = new DeadLetterRows(new Connection(db, systemSeams, undefined)).graph(streamIdOf(seq))
   const node = graph.lookup.letter(op_id)
   if (!node || node.decision !== undefined) return
   const ids = (nodes: { op_id: string }[]) => nodes.map((each) => each.op_id)

@@ -1,6 +1,6 @@
 /** What an export says of the outbox before its ops. */
 import type { Database } from "bun:sqlite"
-import { isDamage } from "../store/fault.ts"
+import { unlessDamaged } from "../store/fault.ts"
 import type { StreamRow } from "../store/stream.ts"
 import { type LeaseSummary, readLease } from "./lease.ts"
 import { readSchema, type SchemaSummary } from "./outbox-file.ts"
@@ -40,9 +40,9 @@ export interface OutboxSummary {
 /** What is damaged is null. */
 export function readOutboxSummary(db: Database, now: number): OutboxSummary {
   return {
-    schema: orNull(() => readSchema(db)),
-    streams: orNull(() => exportedStreams(db)),
-    lease: orNull(() => readLease(db, now)),
+    schema: unlessDamaged(() => readSchema(db)) ?? null,
+    streams: unlessDamaged(() => exportedStreams(db)) ?? null,
+    lease: unlessDamaged(() => readLease(db, now)) ?? null,
   }
 }
 
@@ -54,13 +54,4 @@ function exportedStreams(db: Database): ExportedStream[] {
     const more = Object.fromEntries(kept.map((column) => [column, row[column] ?? null]))
     return { ...summary, ...(more as Pick<StreamRow, (typeof kept)[number]>) }
   })
-}
-
-function orNull<T>(read: () => T): T | null {
-  try {
-    return read()
-  } catch (error) {
-    if (isDamage(error)) return null
-    throw error
-  }
 }

@@ -5,14 +5,16 @@
  */
 import type { Database } from "bun:sqlite"
 import type { DamagedView } from "../store/damaged-reading.ts"
-import { isDamage } from "../store/fault.ts"
-import { endSeq, firstSeq, type StreamRow } from "../store/stream.ts"
+import { unlessDamaged } from "../store/fault.ts"
+import { endSeq, firstSeq, streamIdOf, type StreamRow } from "../store/stream.ts"
 import { type Part, RowsAround } from "./around-damage.ts"
-import { type DeadRow, type ExportedOp, exportedOp, type KeptOp, type SupersededRow } from "./exported-op.ts"
-import type { OpState } from "./ops.ts"
+import { type DeadRow, type OpFacts, opFacts, type KeptOp, type SupersededRow } from "./op-facts.ts"
+import { matches } from "./name-pattern.ts"
+import type { OpState } from "./op-state.ts"
 import { streams_source } from "./salvage.ts"
 
 export interface ExportFilter {
+  /** `*` stands for any text. */
   stream?: string | undefined
   /** Left out: what is still to be settled, and dead letters about which nobody has decided. */
   state?: OpState | undefined
@@ -30,7 +32,7 @@ export interface Loss {
 const room = { rows: 500, bytes: 2 * 1024 * 1024 }
 
 interface OpsPart {
-  ops: ExportedOp[]
+  ops: OpFacts[]
   next: number | undefined
 }
 
@@ -48,7 +50,7 @@ export class OpExport {
   ) {}
 
   /** In the order of streams and places. */
-  *parts(): Generator<ExportedOp[]> {
+  *parts(): Generator<OpFacts[]> {
     for (const stream of this.reader.read((db) => this.#streams(db)))
       for (let at: number | undefined = firstSeq(stream.stream_id); at !== undefined;) {
         const after: number = at
@@ -86,7 +88,10 @@ export class OpExport {
       const known = new Set(found.map((stream) => stream.stream_id))
       for (const stream_id of streamsWithOps(db)) if (!known.has(stream_id)) found.push({ stream_id })
     }
-    return found.filter(({ name }) => this.#fits(name)).toSorted((a, b) => a.stream_id - b.stream_id)
+    const { stream } = this.filter
+    return found
+      .filter(({ name }) => (name === undefined ? stream === undefined : matches(stream, name)))
+      .toSorted((a, b) => a.stream_id - b.stream_id)
   }
 
   #part(sources: Sources, known: Stream, after: number, losses: Loss[]): OpsPart {
@@ -115,7 +120,7 @@ export class OpExport {
       const places = [...new Set([...ops.keys(), ...letters.keys(), ...notes.keys()])].toSorted((a, b) => a - b)
       const batches = sources.batches(places)
       const exported = places.map((seq) =>
-        exportedOp(seq, stream_id, stream, {
+        opFacts(seq, stream_id, stream, {
           op: ops.get(seq),
           dead: letters.get(seq),
           superseded: notes.get(seq),
@@ -129,19 +134,12 @@ export class OpExport {
     }
   }
 
-  #fits(name: string | undefined): boolean {
-    const { stream } = this.filter
-    if (stream === undefined || name === stream) return true
-    if (name === undefined || !stream.includes("*")) return false
-    return new RegExp(`^${stream.split("*").map(RegExp.escape).join("[^]*")}$`, "u").test(name)
-  }
-
   #wants(state: OpState): boolean {
     const { all, state: wanted } = this.filter
     return all === true || (wanted === undefined ? state === "pending" || state === "in_flight" : state === wanted)
   }
 
-  #includes({ state, rejection }: ExportedOp): boolean {
+  #includes({ state, rejection }: OpFacts): boolean {
     if (state === null || this.#wants(state)) return true
     return state === "failed" && this.filter.state === undefined && rejection?.decision === null
   }
@@ -153,6 +151,7 @@ interface BatchRow {
   batch_id: string
 }
 
+/** What is beside an op, and cannot be read, is left out. */
 class Sources {
   readonly ops: RowsAround<KeptOp>
   readonly dead: RowsAround<DeadRow>
@@ -187,28 +186,18 @@ class Sources {
   }
 
   stream(stream_id: number): StreamRow | undefined {
-    return tolerant(() => this.#stream.get(stream_id) ?? undefined, undefined)
+    return unlessDamaged(() => this.#stream.get(stream_id)) ?? undefined
   }
 
   result(seq: number): string | null {
-    return tolerant(() => this.#result.get(seq)?.result ?? null, null)
+    return unlessDamaged(() => this.#result.get(seq)?.result) ?? null
   }
 
   /** That hold some of these places, which rise. */
   batches(places: readonly number[]): BatchRow[] {
     const [first, last] = [places[0], places.at(-1)]
     if (first === undefined || last === undefined) return []
-    return tolerant(() => this.#batches.all(first, last), [])
-  }
-}
-
-/** What is beside an op, and cannot be read, is left out. */
-function tolerant<T>(read: () => T, otherwise: T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (isDamage(error)) return otherwise
-    throw error
+    return unlessDamaged(() => this.#batches.all(first, last)) ?? []
   }
 }
 
@@ -221,7 +210,7 @@ function streamsWithOps(db: Database): number[] {
     const [row] = rows
     at = next
     if (!row) continue
-    const stream_id = Math.floor(row.seq / firstSeq(1))
+    const stream_id = streamIdOf(row.seq)
     found.push(stream_id)
     at = endSeq(stream_id) - 1
   }

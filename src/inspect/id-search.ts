@@ -51,15 +51,16 @@ export function idsThatBegin(db: Database, prefix: string, limit: number): Known
  * The ids that differ in fewest letters from what was typed, for one that nothing begins with. Of many the latest: who
  * types an id has seen it lately.
  */
-export function idsLike(db: Database, prefix: string, limit: number): KnownId[] {
+export function idsLike(db: Database, prefix: string, limit: number, kinds: readonly KnownId["kind"][]): KnownId[] {
   if (prefix.length === 0) return []
   const typed = [...prefix].map((letter) => digits.indexOf(letter))
   const found: { id: KnownId; wrong: number }[] = []
   const consider = (kind: KnownId["kind"], text: string, seq: number) => {
+    if (!kinds.includes(kind)) return
     let wrong = 0
     for (let i = 0; i < typed.length && wrong <= wrong_max; i++) if (digits[typed[i]!] !== text[i]) wrong++
     if (wrong > wrong_max) return
-    const place = found.findIndex((other) => wrong <= other.wrong)
+    const place = found.findIndex((other) => wrong < other.wrong || (wrong === other.wrong && text > other.id.id))
     found.splice(place < 0 ? found.length : place, 0, { id: { kind, id: text, seq }, wrong })
     if (found.length > limit) found.pop()
   }

@@ -6,9 +6,8 @@ import { OpTable, StreamTable } from "../store/schema.sql.ts"
 import { idsFromBlob } from "../store/id-blob.ts"
 import { localSeq } from "../store/stream.ts"
 import { ulidText } from "../store/ulid-text.ts"
-
-export const opStates = ["pending", "in_flight", "acked", "superseded", "failed", "discarded"] as const
-export type OpState = (typeof opStates)[number]
+import { globOf, hasWildcard } from "./name-pattern.ts"
+import type { OpState } from "./op-state.ts"
 
 export interface OpSummary {
   op_id: string
@@ -46,7 +45,7 @@ export interface OpsFilter {
   limit: number
 }
 
-/** The same rule as the view op_state, joined by place instead of by id. */
+/** The rule of op-state.ts, for ops that are kept. */
 const state = sql<OpState>`case
   when ${OpTable.seq} > ${StreamTable.cursor} and ${StreamTable.time_closed} is not null then 'discarded'
   when ${OpTable.seq} > ${StreamTable.frozen_seq} then 'pending'
@@ -94,12 +93,10 @@ export function readOps(db: Database, filter: OpsFilter): OpsPage {
   return { ops, next: rows.length === filter.limit ? rows.at(-1)!.place : null }
 }
 
-/** Only `*` is a wildcard: the other signs of GLOB may stand in a name. */
 function like(
   column: typeof StreamTable.name | typeof OpTable.method | typeof OpTable.key,
   pattern?: string,
 ): SQL | undefined {
   if (pattern === undefined) return
-  if (!pattern.includes("*")) return sql`${column} = ${pattern}`
-  return sql`${column} glob ${pattern.replace(/[[?]/g, (sign) => `[${sign}]`)}`
+  return hasWildcard(pattern) ? sql`${column} glob ${globOf(pattern)}` : sql`${column} = ${pattern}`
 }

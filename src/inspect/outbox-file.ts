@@ -41,13 +41,13 @@ export function readSchema(db: Database): SchemaSummary {
   return db.prepare("select version, compatible_version from sturdy_meta").get() as SchemaSummary
 }
 
-/** The outbox lives in a host's own database. */
-export function hasTablesOfOthers(db: Database): boolean {
-  const { others } = db
+/** Of a host's own, if the outbox lives in the host's database; in the order in which they were made. */
+export function hostTables(db: Database): string[] {
+  const tables = db
     .prepare(
-      `select count(*) as others from sqlite_schema
-       where type = 'table' and name not like 'sturdy\\_%' escape '\\' and name not like 'sqlite\\_%' escape '\\'`,
+      `select name from sqlite_schema
+       where type = 'table' and name not glob 'sturdy_*' and name not glob 'sqlite_*' order by rowid`,
     )
-    .get() as { others: number }
-  return others > 0
+    .all() as { name: string }[]
+  return tables.map(({ name }) => name)
 }

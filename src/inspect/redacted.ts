@@ -1,9 +1,9 @@
 /** An export without what people wrote: see `Redactor`. Ids, places, sizes, times, methods and services' addresses stay. */
-import type { ExportedOp } from "./exported-op.ts"
+import type { OpFacts } from "./op-facts.ts"
 import type { ExportedStream, OutboxSummary } from "./export-header.ts"
 import type { Redactor } from "./redact.ts"
 
-export function redactedOp(op: ExportedOp, redactor: Redactor): ExportedOp {
+export function redactedOp(op: OpFacts, redactor: Redactor): OpFacts {
   return {
     ...op,
     stream: redactor.textOrNull(op.stream),

@@ -2,10 +2,10 @@
 import type { Database } from "bun:sqlite"
 import { systemClock } from "../intent/system.ts"
 import { openDamaged } from "../store/damaged-reading.ts"
-import { isDamage } from "../store/fault.ts"
+import { unlessDamaged } from "../store/fault.ts"
 import { atOneInstant } from "../store/instant.ts"
 import { isWhole, type OpRow } from "../store/op-row.ts"
-import { endSeq, firstSeq, type StreamRow, streams_max } from "../store/stream.ts"
+import { endSeq, firstSeq, streamIdOf, type StreamRow, streams_max } from "../store/stream.ts"
 import { walFault, type WalFault } from "../store/wal.ts"
 import { RowsAround, type Source } from "./around-damage.ts"
 
@@ -81,7 +81,7 @@ function readAll(db: Database): Pick<Salvage, "streams" | "tables"> {
   const tables = [
     walk<StreamRow & Place>(db, streams_source, (row) => streams.set(row.seq, row)),
     walk<OpRow>(db, { table: "sturdy_op" }, (row) => {
-      const stream_id = Math.floor(row.seq / firstSeq(1))
+      const stream_id = streamIdOf(row.seq)
       const found = ops.get(stream_id) ?? { ...nothing }
       ops.set(stream_id, found)
       found.last = row.seq
@@ -145,11 +145,6 @@ function expectedOf(
 }
 
 function isEndReadable(db: Database, stream_id: number): boolean {
-  try {
-    db.prepare("select max(seq) from sturdy_op where seq >= ? and seq < ?").get(firstSeq(stream_id), endSeq(stream_id))
-    return true
-  } catch (error) {
-    if (isDamage(error)) return false
-    throw error
-  }
+  const last = db.prepare("select max(seq) from sturdy_op where seq >= ? and seq < ?")
+  return unlessDamaged(() => last.get(firstSeq(stream_id), endSeq(stream_id))) !== undefined
 }

@@ -3,7 +3,7 @@ import { constants, type Database } from "bun:sqlite"
 import { pathToFileURL } from "node:url"
 import { SturdyError } from "../intent/error.ts"
 import { systemClock } from "../intent/system.ts"
-import { isDamage } from "./fault.ts"
+import { isDamage, isDamageCode } from "./fault.ts"
 import { hasRoots, rebuildFirstPage } from "./first-page.ts"
 import { Handle } from "./handle.ts"
 import { OutboxView } from "./reading.ts"
@@ -38,8 +38,7 @@ export function openDamaged(path: string): DamagedView {
 }
 
 function isDamaged(error: unknown): boolean {
-  if (error instanceof SturdyError) return error.code === "database_corrupt" || error.code === "database_not_sqlite"
-  return isDamage(error)
+  return error instanceof SturdyError ? isDamageCode(error.code) : isDamage(error)
 }
 
 /** Reads no row. */

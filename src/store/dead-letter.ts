@@ -18,7 +18,7 @@ import { idBlob } from "./id-blob.ts"
 import type { Knowledge } from "./knowledge.ts"
 import type { NewOp } from "./new-op.ts"
 import type { Recorder } from "./record.ts"
-import { firstSeq, type StreamRow, type Streams } from "./stream.ts"
+import { streamIdOf, type StreamRow, type Streams } from "./stream.ts"
 
 /** A dead letter and the op that was recorded for it. */
 export interface Retried {
@@ -192,7 +192,7 @@ export class DeadLetters {
 
   #ownerOf(op_id: string): string | undefined {
     const row = this.#owner.get(idBlob(op_id))
-    return row ? this.streams.get(Math.floor(row.seq / firstSeq(1))).name : undefined
+    return row ? this.streams.get(streamIdOf(row.seq)).name : undefined
   }
 }
 

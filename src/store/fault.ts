@@ -84,6 +84,21 @@ export function isDamage(error: unknown): error is SQLiteError {
   return code !== undefined && (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
 }
 
+/** The same in Sturdy's words. */
+export function isDamageCode(code: SturdyErrorCode): boolean {
+  return code === "database_corrupt" || code === "database_not_sqlite"
+}
+
+/** Undefined: it is damaged. For what is beside the point, or told elsewhere. */
+export function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (isDamage(error)) return
+    throw error
+  }
+}
+
 /**
  * Wraps an error of SQLite's; anything else (a bug, a SturdyError) passes as it is. `doing` says what was tried.
  * `indeterminate`: the error came from COMMIT, so the transaction may have happened.

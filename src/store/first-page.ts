@@ -7,6 +7,7 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs"
 import { isDamage } from "./fault.ts"
 import { Handle } from "./handle.ts"
+import { applyMigration } from "./migrate.ts"
 import { migrations } from "./migration.gen.ts"
 import { application_id, bytesOf, sqlite_magic } from "./place.ts"
 
@@ -70,8 +71,7 @@ function tables(): Table[] {
   const db = new Handle(":memory:")
   try {
     db.run("pragma auto_vacuum = incremental")
-    for (const { sql } of migrations)
-      for (const statement of sql.split("--> statement-breakpoint")) db.run(statement.trim())
+    for (const migration of migrations) applyMigration(db, migration)
     const found = db
       .prepare("select name, rootpage from sqlite_schema where type = 'table' and name like 'sturdy_%'")
       .all() as Omit<Table, "sql">[]

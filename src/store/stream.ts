@@ -87,6 +87,7 @@ const ops_per_stream_max = 2 ** 32
 export const streams_max = 2 ** 21 - 1
 
 export const firstSeq = (stream_id: number): number => stream_id * ops_per_stream_max
+export const streamIdOf = (seq: number): number => Math.floor(seq / ops_per_stream_max)
 /** One past the last seq that a stream may use. */
 export const endSeq = (stream_id: number): number => (stream_id + 1) * ops_per_stream_max
 /** The place within the stream, for people. */

@@ -14,7 +14,7 @@
 import type { Ack, AppendBatch, GrantFacts, Refusal, SyncInfo } from "./contract.ts"
 import { apiUrl } from "./endpoint.ts"
 import { answerOf, exchangeJson, type JsonCall, jsonOf } from "./json-exchange.ts"
-import { type Answer, factsOf, type Post, type PostAnswer, unanswered, withoutSecret } from "./post.ts"
+import { type Answer, factsOf, type Post, type PostAnswer, unanswered, withoutSecrets } from "./post.ts"
 import type { Protocol, ProtocolContext } from "./protocol.ts"
 import { codedError, foreignFault, statusFault } from "./response.ts"
 import { retryAfterMs } from "./retry-after.ts"
@@ -127,7 +127,7 @@ function ask<T>(
     const error = codedError(response)
     if (!error) throw statusFault(response, context.clock)
     const wait = retryAfterMs(response.retry_after, context.clock.now())
-    const message = withoutSecret(error.message, secret)
+    const message = withoutSecrets(error.message, post)
     return { kind: "refused", ...error, message, ...(wait !== undefined && { retry_after_ms: wait }) }
   })
 }

@@ -56,7 +56,20 @@ export function factsOf(grant: GrantFacts & Partial<Disposable>): GrantFacts {
   return { share_id, service_id, epoch, scopes: [...scopes], cursor, head_op_id, limits: { ...limits } }
 }
 
-/** What a peer says may repeat what it was sent. */
-export function withoutSecret(text: string, secret: string): string {
-  return text.replaceAll(secret, "[secret]")
+/** Shorter is no key, and may be a word of any text. */
+const key_letters_min = 8
+
+/** What a peer says may repeat what it was sent: the share's secrets, and a key of a gateway's in the host's headers. */
+export function withoutSecrets(text: string, { redeem, remote, next_secret, headers }: Told): string {
+  const keys = Object.values(headers ?? {}).flatMap((value) => [value, ...value.split(/\s+/)])
+  const longestFirst = keys.filter((key) => key.length >= key_letters_min).toSorted((a, b) => b.length - a.length)
+  const all = [redeem.secret, remote?.secret, next_secret, ...longestFirst].filter((secret) => secret !== undefined)
+  return all.reduce((shown, secret) => shown.replaceAll(secret, "[secret]"), text)
+}
+
+/** What a peer was told that nobody else is. */
+export interface Told extends Partial<Pick<Post, "headers" | "remote">> {
+  redeem: Pick<RedeemInput, "secret">
+  /** Of a rotation. */
+  next_secret?: string
 }

@@ -16,7 +16,7 @@ import type {
   ShareService,
   SyncInfo,
 } from "./contract.ts"
-import { type Answer, factsOf, type Post, type PostAnswer, withoutSecret } from "./post.ts"
+import { type Answer, factsOf, type Post, type PostAnswer, type Told, withoutSecrets } from "./post.ts"
 import type { Protocol, ProtocolContext } from "./protocol.ts"
 import type { Rotation, RotationAnswer } from "./rotation.ts"
 import { faultOf, foreignFault, mediaType, serviceOf, statusFault } from "./response.ts"
@@ -38,13 +38,12 @@ interface RemoteShare {
 export const rpc: Protocol = { name: "rpc", send, rotate }
 
 async function send(post: Post, context: ProtocolContext): Promise<PostAnswer> {
-  const { secret } = post.redeem
   const asked = await inOnePost(post, context, (remote) => {
-    const created = post.create && answerOf(remote.createShare(post.create), secret)
+    const created = post.create && answerOf(remote.createShare(post.create), post)
     const redeemed = remote.redeemShare(post.redeem)
-    const grant = answerOf(redeemed.then(factsOf), secret)
-    const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch), secret))
-    const removed = post.remove ? answerOf(redeemed.share.removeShare(), secret) : undefined
+    const grant = answerOf(redeemed.then(factsOf), post)
+    const appended = post.batches.map((appendBatch) => answerOf(redeemed.share.appendOps(appendBatch), post))
+    const removed = post.remove ? answerOf(redeemed.share.removeShare(), post) : undefined
     return { created, grant, appended, removed }
   })
   return {
@@ -59,10 +58,10 @@ async function rotate(rotation: Rotation, context: ProtocolContext): Promise<Rot
   const { redeem, next_secret } = rotation
   const asked = await inOnePost(rotation, context, (remote) => {
     const redeemed = remote.redeemShare(redeem)
-    const grant = answerOf(redeemed.then(factsOf), redeem.secret, next_secret)
-    const rotated = answerOf(redeemed.share.rotateSecret({ secret: next_secret }), redeem.secret, next_secret)
+    const grant = answerOf(redeemed.then(factsOf), rotation)
+    const rotated = answerOf(redeemed.share.rotateSecret({ secret: next_secret }), rotation)
     const renewed = remote.redeemShare({ ...redeem, secret: next_secret })
-    return { grant, rotated, renewed: answerOf(renewed.then(factsOf), redeem.secret, next_secret) }
+    return { grant, rotated, renewed: answerOf(renewed.then(factsOf), rotation) }
   })
   return { grant: await asked.grant, rotated: await asked.rotated, renewed: await asked.renewed }
 }
@@ -99,18 +98,18 @@ function accepted(response: TransportResponse, clock: Clock): TransportResponse 
 }
 
 /** Subscribes at once: capnweb asks for a result when `then` is called, and an `await` would call it after the POST left. */
-function answerOf<T>(promise: PromiseLike<T>, ...secrets: string[]): Promise<Answer<T>> {
+function answerOf<T>(promise: PromiseLike<T>, told: Told): Promise<Answer<T>> {
   return Promise.resolve(
     promise.then(
       (value): Answer<T> => ({ kind: "value", value }),
-      (error): Answer<T> => errorAnswer(error, secrets),
+      (error): Answer<T> => errorAnswer(error, told),
     ),
   )
 }
 
-function errorAnswer(error: unknown, secrets: readonly string[]): Answer<never> {
+function errorAnswer(error: unknown, told: Told): Answer<never> {
   if (error instanceof TransportFault) return { kind: "fault", fault: error }
-  const said = (text: string) => secrets.reduce(withoutSecret, text)
+  const said = (text: string) => withoutSecrets(text, told)
   const message = said(error instanceof Error ? error.message : String(error))
   if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
     return { kind: "refused", code: said(error.code), message, ...serviceOf(error) }

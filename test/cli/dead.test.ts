@@ -58,6 +58,14 @@ describe("dead list", () => {
     expect(all.map(({ decision }) => decision)).toEqual([null, null, null, "discarded"])
   })
 
+  test("--stream takes a pattern", async () => {
+    await using box = await openCliBox()
+    await refusedNotes(box)
+    const listed = async (pattern: string) => (await box.run("dead", "list", "--stream", pattern, "--json")).out
+    expect(lines(await listed("n*s"))).toHaveLength(4)
+    expect(await listed("x*")).toBe("")
+  })
+
   test("a stream that is not there is refused, with what was meant", async () => {
     await using box = await openCliBox()
     await refusedNotes(box)

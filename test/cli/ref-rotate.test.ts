@@ -86,6 +86,7 @@ test("where nobody can be asked it wants --yes, and changes nothing", async () =
 
 test.each([
   ["a stream that is not there", ["noted"], 1, "notes"],
+  ["a pattern of names", ["no*"], 1, "there is no stream no*"],
   ["no stream", [], 2, "an argument is missing"],
 ])("%s is refused", async (_, names, exit, says) => {
   await using dir = tempDir()

@@ -41,8 +41,8 @@ describe("show, of an op,", () => {
     expect(short.out).not.toContain(text)
     expect(short.out).toContain("--payload shows all")
     expect((await box.run("show", note, "--payload")).out).toContain(text)
-    expect(lastJson((await box.run("show", note, "--json")).out).call).not.toHaveProperty("args")
-    expect(lastJson((await box.run("show", note, "--json", "--payload")).out).call).toHaveProperty("args")
+    expect(lastJson((await box.run("show", note, "--json")).out)).not.toHaveProperty("args")
+    expect(lastJson((await box.run("show", note, "--json", "--payload")).out)).toHaveProperty("args")
   })
 
   test("hides the outbox's own secrets, also in a payload", async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test"
 import { openOutbox } from "../../src/outbox.ts"
 import { tempDir } from "../temp-dir.ts"
 import { until } from "../until.ts"
+import { onTerminal } from "./on-terminal.ts"
 
 const main = join(import.meta.dir, "../../src/cli/main.ts")
 const fixture = join(import.meta.dir, "live-terminal-fixture.ts")
@@ -14,34 +15,6 @@ const ref = {
 }
 
 const [entered, left] = ["\u001b[?1049h\u001b[?25l", "\u001b[?25h\u001b[?1049l"]
-
-/** A program on a pseudo-terminal, and all that it wrote there. */
-function onTerminal(script: string, args: string[], { cols = 80, rows = 24, env = {} } = {}) {
-  const decoder = new TextDecoder()
-  const seen = { text: "" }
-  const terminal = new Bun.Terminal({
-    cols,
-    rows,
-    data: (_, bytes) => void (seen.text += decoder.decode(bytes, { stream: true })),
-  })
-  const modes = () => [terminal.localFlags, terminal.inputFlags, terminal.outputFlags]
-  const before = modes()
-  const child = Bun.spawn([process.execPath, script, ...args], {
-    terminal,
-    env: { ...process.env, STURDY_DB: "", NO_COLOR: "1", ...env },
-  })
-  return {
-    terminal,
-    child,
-    seen,
-    isAsItWas: () => Bun.deepEquals(modes(), before),
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL")
-      await child.exited
-      terminal.close()
-    },
-  }
-}
 
 /** Rows of the last frame. */
 const lastFrame = (text: string) =>

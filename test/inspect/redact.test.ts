@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { encodeArgs } from "../../src/intent/codec.ts"
 import { systemRandom } from "../../src/intent/system.ts"
-import type { ExportedOp } from "../../src/inspect/exported-op.ts"
+import type { OpFacts } from "../../src/inspect/op-facts.ts"
 import { Redactor } from "../../src/inspect/redact.ts"
 import { redactedOp } from "../../src/inspect/redacted.ts"
 
@@ -61,7 +61,7 @@ describe("a redacted op holds nothing of what was written", () => {
     const redactor = new Redactor(systemRandom)
     fc.assert(
       fc.property(canary, (text) => {
-        const op: ExportedOp = {
+        const op: OpFacts = {
           op_id,
           stream: text,
           stream_id: 1,

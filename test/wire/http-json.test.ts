@@ -295,6 +295,16 @@ describe("an answer by status and code", () => {
     expect(await failed).toBeGreaterThanOrEqual(before + 1_000)
   })
 
+  test("a refusal that repeats a gateway's key, with or without the word before it, is stored without it", async () => {
+    await using box = await openBox()
+    const outbox = box.open({ headers: () => ({ "proxy-authorization": "Basic gateway_key_1" }) })
+    box.fates.push(error(403, "revoked", "Basic gateway_key_1 is not gateway_key_1, a Basic mistake"))
+    const stream = outbox.stream("s", outbox.newRef(box.address), { create: { session_id: "ses_1" } })
+    put(stream, "msg_1")
+    await outbox.flush()
+    expect(stream.status().block?.message).toBe("[secret] is not [secret], a Basic mistake")
+  })
+
   test("a refusal that repeats the secret is stored without it", async () => {
     await using box = await openBox()
     const outbox = box.open()

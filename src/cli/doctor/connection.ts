@@ -131,7 +131,7 @@ function grantText(
       level: "wrong",
       message: `${said}: this capability may not append`,
       cure: "Ask the share's owner for one with the scope append; the same ops go on with",
-      command: commandLine(context.place, "unblock", stream.name, "--secret-file", "FILE"),
+      command: commandLine(context.place, "unblock", { name: stream.name }, "--secret-file", "FILE"),
     }
   const register = registerText(context, stream, grant)
   const message = `${said}; ${register.message}`
@@ -141,7 +141,7 @@ function grantText(
     level: "note",
     message: `${message}; what blocks the stream seems to be gone`,
     cure: "It goes on by itself at the next look; to look now:",
-    command: commandLine(context.place, "unblock", stream.name),
+    command: commandLine(context.place, "unblock", { name: stream.name }),
   }
 }
 

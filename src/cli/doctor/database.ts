@@ -2,13 +2,14 @@
 import { Database } from "bun:sqlite"
 import { closeSync, openSync, readSync } from "node:fs"
 import { readSchema } from "../../inspect/outbox-file.ts"
+import type { SturdyError } from "../../intent/error.ts"
 import * as limit from "../../intent/limit.ts"
 import { isOutbox } from "../../store/quarantine.ts"
 import { application_id } from "../../store/place.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import packageJson from "../../../package.json" with { type: "json" }
 import { commandLine } from "../outbox/outbox-place.ts"
-import { isDamage } from "../../store/fault.ts"
+import { isDamage, isDamageCode } from "../../store/fault.ts"
 import { printable } from "../output/terminal.ts"
 import { bytesText, count } from "../output/words.ts"
 import { type Check, type Context, damageCure, type Observation } from "./check.ts"
@@ -39,7 +40,7 @@ export const databaseCheck: Check = {
   *run(context) {
     const { unopened } = context
     if (unopened) {
-      yield unopenedFinding(context, unopened.message, unopened.hint, unopened.code)
+      yield unopenedFinding(context, unopened)
       return
     }
     const wal = isWal(context.file)
@@ -47,9 +48,8 @@ export const databaseCheck: Check = {
   },
 }
 
-function unopenedFinding({ place, file }: Context, message: string, hint: string, code: string): Observation {
-  const isDamaged = code === "database_corrupt" || code === "database_not_sqlite"
-  if (!isDamaged) return { level: "wrong", message, cure: hint, code }
+function unopenedFinding({ place, file }: Context, { message, hint, code }: SturdyError): Observation {
+  if (!isDamageCode(code)) return { level: "wrong", message, cure: hint, code }
   if (isOutbox(file)) return { level: "wrong", message, ...damageCure(place), code }
   return {
     level: "wrong",

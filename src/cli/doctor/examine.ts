@@ -1,17 +1,18 @@
 /** Runs the checks one after the other, and tells each finding as it comes. */
-import { realpathSync } from "node:fs"
 import { resolve } from "node:path"
+import { hostTables } from "../../inspect/outbox-file.ts"
 import { errorTable, SturdyError } from "../../intent/error.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { Connection } from "../../store/connection.ts"
-import { isDamage } from "../../store/fault.ts"
+import { unlessDamaged } from "../../store/fault.ts"
+import { followLinks } from "../../store/place.ts"
 import { upToDate } from "../../store/migrate.ts"
 import { hasRoots } from "../../store/first-page.ts"
 import { isOutbox } from "../../store/quarantine.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../outbox/database-error.ts"
 import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
-import { Secrets } from "../outbox/secrets.ts"
+import { neverShowThoseOf } from "../outbox/secrets.ts"
 import type { HeadersOf } from "../input/service-header.ts"
 import { type Check, type Context, damageCure, type Finding, type Level, type Observation } from "./check.ts"
 import { checks } from "./checks.ts"
@@ -35,16 +36,16 @@ export interface Examined {
 /** @throws SturdyError if there is no outbox to look at, after what could be told */
 export async function examine(examination: Examination): Promise<Examined> {
   const { place, offline, tell, progress } = examination
-  const file = realFile(place.file)
+  const file = resolve(followLinks(place.file))
   const opened = openedOutbox(file)
-  const { unopened, secrets, services, hostTables } = opened
+  const { unopened, services } = opened
   const headers = examination.headers(services)
   const found: Finding[] = []
   const context: Context = {
     place,
     file,
     now: Date.now(),
-    hostTables,
+    hostTables: opened.hostTables,
     unopened,
     offline,
     found,
@@ -54,12 +55,10 @@ export async function examine(examination: Examination): Promise<Examined> {
   }
   const isNone = unopened !== undefined && isNoOutbox(file, unopened)
   const due = isNone ? [leftoverCheck] : checks.filter((check) => unopened === undefined || check.needs === undefined)
-  const hidden = [...new Set(services.flatMap((service) => Object.values(context.headersFor(service))))]
   for (const check of due)
     for await (const observation of observations(check, context)) {
       if (isNone && observation.level === "ok") continue
-      const shown = secrets?.hideIn(observation) ?? observation
-      const finding: Finding = { check: check.name, ...without(shown, hidden) }
+      const finding: Finding = { check: check.name, ...observation }
       found.push(finding)
       tell(finding)
     }
@@ -67,18 +66,8 @@ export async function examine(examination: Examination): Promise<Examined> {
   return { checks: due.length, found }
 }
 
-/** Links followed, since the -wal is beside what they lead to. */
-function realFile(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
-  }
-}
-
 interface Opened {
   unopened: SturdyError | undefined
-  secrets: Secrets | undefined
   services: string[]
   hostTables: string[]
 }
@@ -86,32 +75,19 @@ interface Opened {
 function openedOutbox(file: string): Opened {
   try {
     return readingOutbox(file, (db) => {
+      neverShowThoseOf(db)
       upToDate(new Connection(db, systemSeams, file))
-      const tables = db
-        .prepare("select name from sqlite_schema where type = 'table' and name not glob 'sturdy_*' order by rowid")
-        .all() as { name: string }[]
-      const hostTables = tables.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_"))
       return {
         unopened: undefined,
-        secrets: unlessDamaged(() => new Secrets(db)),
+        // A table that is damaged does not keep the others from being looked at.
         services: unlessDamaged(() => servicesToAsk(db)) ?? [],
-        hostTables,
+        hostTables: hostTables(db),
       }
     })
   } catch (thrown) {
     const error = databaseError(thrown)
     if (!(error instanceof SturdyError)) throw error
-    return { unopened: error, secrets: undefined, services: [], hostTables: [] }
-  }
-}
-
-/** A table that is damaged does not keep the others from being looked at. */
-function unlessDamaged<T>(look: () => T): T | undefined {
-  try {
-    return look()
-  } catch (error) {
-    if (isDamage(error)) return
-    throw error
+    return { unopened: error, services: [], hostTables: [] }
   }
 }
 
@@ -135,11 +111,4 @@ async function* observations(check: Check, context: Context): AsyncGenerator<Obs
     const cure = error.code === "database_corrupt" ? damageCure(context.place) : { cure: error.hint }
     yield { level, message: `it could not be looked at: ${error.message}`, ...cure, code: error.code }
   }
-}
-
-/** A gateway's key, should a service repeat it. */
-function without<T extends object>(value: T, hidden: readonly string[]): T {
-  if (hidden.length === 0) return value
-  const text = hidden.reduce((shown, key) => shown.replaceAll(key, "[secret]"), JSON.stringify(value))
-  return JSON.parse(text) as T
 }

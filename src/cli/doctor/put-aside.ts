@@ -2,6 +2,7 @@
 import { SturdyError } from "../../intent/error.ts"
 import { systemSeams } from "../../intent/system.ts"
 import { openDatabase } from "../../store/database.ts"
+import { isDamageCode } from "../../store/fault.ts"
 import { statOf } from "../../store/place.ts"
 import type { Quarantined } from "../../store/quarantine.ts"
 import { readingOutbox } from "../../store/reading.ts"
@@ -45,9 +46,7 @@ function damageOf(place: OutboxPlace, file: string): Damage | undefined {
     if (found !== undefined) return { what: found, isInPages: true }
   } catch (thrown) {
     const error = databaseError(thrown)
-    const isDamaged =
-      error instanceof SturdyError && (error.code === "database_corrupt" || error.code === "database_not_sqlite")
-    if (!isDamaged) throw explained(error, place)
+    if (!(error instanceof SturdyError) || !isDamageCode(error.code)) throw explained(error, place)
     return { what: error.message, isInPages: false }
   }
   const fault = walFault(file)

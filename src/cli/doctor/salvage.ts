@@ -1,5 +1,6 @@
 /** What can still be read of an outbox that is damaged: counted only then. */
 import { salvage, type SalvagedStream } from "../../inspect/salvage.ts"
+import { isDamageCode } from "../../store/fault.ts"
 import { commandLine } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
 import { count } from "../output/words.ts"
@@ -30,7 +31,7 @@ export const salvageCheck: Check = {
 }
 
 function isDamaged({ found, unopened }: Context): boolean {
-  if (unopened) return unopened.code === "database_corrupt" || unopened.code === "database_not_sqlite"
+  if (unopened) return isDamageCode(unopened.code)
   return found.some(({ check, level }) => level === "wrong" && ofFile.has(check))
 }
 

@@ -5,7 +5,7 @@ import { readLease } from "../../inspect/lease.ts"
 import * as limit from "../../intent/limit.ts"
 import type { StreamRow } from "../../store/stream.ts"
 import { type Cure, cureOf } from "../text/block-cure.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
 import { agoText, bytesText, count } from "../output/words.ts"
 import type { Check, Observation } from "./check.ts"
@@ -75,7 +75,7 @@ function dead(stream: StreamSummary, place: OutboxPlace): Observation[] {
       level: "wrong",
       message: `${named(stream)}: ${count(stream.dead, "dead letter")}, refused by the service for good`,
       cure: "Look at each, then retry or discard it:",
-      command: commandLine(place, "dead", "list", "--stream", stream.stream),
+      command: commandLine(place, "dead", "list", ...optionWords("--stream", stream.stream)),
       stream: stream.stream,
       dead: stream.dead,
     },
@@ -112,7 +112,7 @@ function unanswered(streams: readonly StreamSummary[], place: OutboxPlace): Obse
       level: "warning",
       message: `stream ${printable(stream)}${others}: never answered, in ${count(attempts, "attempt")} (${printable(last_error ?? "?")}), by ${printable(service)}`,
       cure: "Check the address and the network; it goes on by itself. Where it goes:",
-      command: commandLine(place, "ref", "show", stream),
+      command: commandLine(place, "ref", "show", { name: stream }),
       service,
       streams: of.length,
       last_error,
@@ -183,7 +183,7 @@ function oversized(db: Database, place: OutboxPlace): Observation[] {
     const { bytes, method } = op
     const what = `stream ${printable(name)}: ${printable(method)} has ${bytesText(bytes)}`
     const facts = { stream: name, bytes, op_bytes_max: granted }
-    const command = commandLine(place, "ops", "--stream", name, "--state", "pending")
+    const command = commandLine(place, "ops", ...optionWords("--stream", name), "--state", "pending")
     if (bytes > post_room_bytes)
       return [
         {

@@ -3,12 +3,12 @@ import type { Database } from "bun:sqlite"
 import { readDeadLetters } from "../../inspect/dead-letters.ts"
 import { readOp } from "../../inspect/op.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
-import { checkStream } from "./known-stream.ts"
+import { checkStreams } from "./known-stream.ts"
 import { findId } from "./op-id.ts"
 
 export const choiceUsage = "ID… | --all [--stream NAME] [--code CODE]"
 export const choiceHelp = `  --all          all that nobody has decided about,
-  --stream NAME  … of this stream,
+  --stream NAME  … of this stream (* stands for any text),
   --code CODE    … rejected with this code`
 export const choiceOptions = {
   all: { type: "boolean" },
@@ -32,7 +32,7 @@ export function chosenLetters(db: Database, command: Command, input: Input): Cho
     if (stream !== undefined || code !== undefined) throw new UsageError("--stream and --code go with --all", command)
     return input.positionals.map((typed) => named(db, typed))
   }
-  checkStream(db, stream)
+  checkStreams(db, stream)
   const chosen: ChosenLetter[] = []
   for (let after: number | undefined; ;) {
     const { letters, next } = readDeadLetters(db, { stream, code, after, limit: 1_000 })

@@ -1,11 +1,16 @@
 /** A stream that a person named: is it there, and if not, which was meant? */
 import type { Database } from "bun:sqlite"
+import { hasWildcard } from "../../inspect/name-pattern.ts"
 import { SturdyError } from "../../intent/error.ts"
 import { nearest } from "./nearest.ts"
 
-/** A name that holds `*` may mean none. @throws SturdyError `stream_unknown` */
-export function checkStream(db: Database, name: string | undefined): void {
-  if (name === undefined || name.includes("*")) return
+/** A pattern may mean none. @throws SturdyError `stream_unknown` */
+export function checkStreams(db: Database, pattern: string | undefined): void {
+  if (pattern !== undefined && !hasWildcard(pattern)) checkStream(db, pattern)
+}
+
+/** @throws SturdyError `stream_unknown` */
+export function checkStream(db: Database, name: string): void {
   if (db.prepare("select 1 from sturdy_stream where name = ?").get(name)) return
   const names = (db.prepare("select name from sturdy_stream").all() as { name: string }[]).map((row) => row.name)
   const meant = nearest(name, names)

@@ -2,11 +2,15 @@
  * A header that a service, or a gateway before it, wants with every request, e.g. a key. Its value comes from the
  * environment, since everybody on the machine can read a command line; and it goes to one service only.
  */
+import { neverShow } from "../outbox/secrets.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
 
 export const headerHelp = `  --header-env NAME=VARIABLE  send this header, with the value of that environment variable
   --service URL               … to this service, where the outbox has streams at several`
 export const headerOptions = { "header-env": { type: "string" }, service: { type: "string" } } as const
+
+/** Shorter is no key, and may be a word of any text. */
+const key_letters_min = 8
 
 export type HeadersOf = (attempt: { service: string }) => Record<string, string>
 
@@ -27,6 +31,8 @@ export function headersOption(command: Command, input: Input, services: readonly
     )
   const value = process.env[variable]
   if (!value) throw new UsageError(`--header-env: the environment variable ${variable} is not set`, command)
+  // A service may repeat it, with or without the word before it.
+  neverShow([value, ...value.split(/\s+/)].filter((text) => text.length >= key_letters_min))
   const service = oneOf(command, [...new Set(services)], wanted)
   return (attempt) => (attempt.service === service ? { [name]: value } : {})
 }

@@ -1,12 +1,13 @@
 /** An outbox that a command does something with: opened like any process opens it, but never made, and paused. */
 import { Database } from "bun:sqlite"
 import { httpJson, openOutbox, type Outbox, type OutboxOptions, rpc } from "../../index.ts"
-import { hasTablesOfOthers, readSchema, type SchemaSummary } from "../../inspect/outbox-file.ts"
+import { hostTables, readSchema, type SchemaSummary } from "../../inspect/outbox-file.ts"
 import { SturdyError } from "../../intent/error.ts"
 import { legacyRest } from "../../opencode/legacy-rest.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import type { Input } from "../input/command.ts"
+import { neverShowThoseOf } from "./secrets.ts"
 import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
 
 /** All that a stream may remember to have been spoken to in. */
@@ -61,7 +62,10 @@ function open({ file }: OutboxPlace, options: Pick<OutboxOptions, "headers">): D
 
 /** Also says what is wrong with a file that is no outbox, before anything is opened for writing. */
 function lookBefore(file: string): { isHosts: boolean; schema: SchemaSummary } {
-  return readingOutbox(file, (db) => ({ isHosts: hasTablesOfOthers(db), schema: readSchema(db) }))
+  return readingOutbox(file, (db) => {
+    neverShowThoseOf(db)
+    return { isHosts: hostTables(db).length > 0, schema: readSchema(db) }
+  })
 }
 
 /** How its migrations are noted is known to the host alone. */

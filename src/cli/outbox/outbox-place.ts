@@ -4,10 +4,12 @@ import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { SturdyError } from "../../intent/error.ts"
 import { outboxFile } from "../../opencode/data-place.ts"
+import { isDamageCode } from "../../store/fault.ts"
 import { bytesOf } from "../../store/place.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { type Input, textOption } from "../input/command.ts"
-import { note, printable } from "../output/terminal.ts"
+import { isPrintable, note, printable } from "../output/terminal.ts"
+import { neverShowThoseOf } from "./secrets.ts"
 
 export const dbUsage = "[--db FILE]"
 export const dbHelp = "  --db FILE  the outbox (default: STURDY_DB, else that of opencode's plugin)"
@@ -50,6 +52,7 @@ export function lookAtOutbox<T>(input: Input, read: (db: Database, place: Outbox
     let copied: string | undefined
     const found = readingOutbox(place.file, (db, reader) => {
       copied = reader.note
+      neverShowThoseOf(db)
       return read(db, place)
     })
     if (copied !== undefined) note(copied)
@@ -71,7 +74,7 @@ export function explained(error: unknown, place: OutboxPlace): unknown {
   const again = (message: string, hint: string) =>
     new SturdyError(code, message, hint, { cause: error, indeterminate, ...(path !== undefined && { path }) })
   if (code === "database_missing") return again(`there is no outbox at ${placeText(place)}`, lookedAt(place))
-  if (code === "database_corrupt" || code === "database_not_sqlite")
+  if (isDamageCode(code))
     return bytesOf(place.file) === 0 && bytesOf(`${place.file}-wal`) === 0
       ? error
       : again(message, `${commandLine(place, "doctor")} says what can still be read, and how to put it aside.`)
@@ -84,16 +87,38 @@ function lookedAt({ by: who }: OutboxPlace): string {
   return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none: name it with --db FILE."
 }
 
-/** As a person can paste it: with the outbox that this command was told. */
-export function commandLine({ file, by: who }: OutboxPlace, ...words: string[]): string {
-  const db = who === "--db" ? ["--db", file] : []
-  return ["sturdy", ...words, ...db].map(quoted).join(" ")
+/** A name from outside, which an option must not be made of: a host may call a stream `--all`. */
+export interface NameWord {
+  name: string
 }
 
-/** For a POSIX shell. */
+/** As a person can paste it: with the outbox that this command was told. */
+export function commandLine({ file, by: who }: OutboxPlace, ...words: (string | NameWord)[]): string {
+  const db = who === "--db" ? optionWords("--db", file) : []
+  const isTaken = (word: string | NameWord) => typeof word === "string" || !word.name.startsWith("-")
+  const behind = words.filter((word) => !isTaken(word))
+  const all = ["sturdy", ...words.filter(isTaken), ...db, ...(behind.length > 0 ? ["--", ...behind] : [])]
+  return all.map((word) => quoted(typeof word === "string" ? word : word.name)).join(" ")
+}
+
+/** An option and its value, as it is taken for one whatever it begins with. */
+export function optionWords(option: string, value: string): string[] {
+  return value.startsWith("-") ? [`${option}=${value}`] : [option, value]
+}
+
+/** For every POSIX shell. */
 export function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
-  // No terminal takes a control character well: $'…' of bash and zsh names it.
-  if (/\p{Cc}/u.test(word)) return `$'${printable(word.replaceAll("\\", "\\\\").replaceAll("'", "\\'"))}'`
-  return `'${word.replaceAll("'", `'\\''`)}'`
+  if (isPrintable(word)) return `'${word.replaceAll("'", `'\\''`)}'`
+  // Names what no terminal takes well. A newline at the end is what $(…) takes away: bash, ksh and zsh know $'…'.
+  if (word.endsWith("\n")) return `$'${octal(word.replaceAll("\\", "\\\\").replaceAll("'", "\\'"))}'`
+  return `"$(printf '${octal(word.replaceAll("\\", "\\\\").replaceAll("%", "%%").replaceAll("'", "\\047").replace(/^-/, "\\055"))}')"`
+}
+
+/** By its bytes, which are the same in every locale. No argument holds a NUL: what stands for it is none, in any name. */
+function octal(word: string): string {
+  const bytesOf = (letter: string) => [...Buffer.from(letter)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`)
+  return [...word]
+    .map((letter) => (isPrintable(letter) ? letter : letter === "\0" ? "\\\\u0000" : bytesOf(letter).join("")))
+    .join("")
 }

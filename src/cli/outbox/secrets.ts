@@ -1,15 +1,34 @@
 /** The secrets of an outbox, kept out of whatever is shown of it. */
 import type { Database } from "bun:sqlite"
-
-/** A file of an older Sturdy lacks some. */
-export interface SecretRow {
-  secret: string
-  remote_secret?: string | null
-  next_secret?: string | null
-}
+import { unlessDamaged } from "../../store/fault.ts"
+import type { StreamRow } from "../../store/stream.ts"
+import { hideInOutput } from "../output/terminal.ts"
 
 /** How many letters of a secret are looked up at once. */
 const head_letters = 8
+
+/** All that was learned since the process began: an outbox may be replaced, and a message outlives it. */
+const learned = new Set<string>()
+
+/** None of them is printed from here on, whoever repeats it. */
+export function neverShow(secrets: Iterable<string>): void {
+  const before = learned.size
+  for (const secret of secrets) learned.add(secret)
+  if (learned.size === before) return
+  const all = new Secrets(learned)
+  hideInOutput((text) => all.hide(text))
+}
+
+/** The same, of an outbox that is looked into. Those in a damaged row are not known: who looks for more meets it too. */
+export function neverShowThoseOf(db: Database): void {
+  neverShow(unlessDamaged(() => secretsIn(db)) ?? [])
+}
+
+/** Of all its streams. A file of an older Sturdy lacks some columns. */
+export function secretsIn(db: Database): string[] {
+  const rows = db.prepare("select * from sturdy_stream").all() as Partial<StreamRow>[]
+  return rows.flatMap((row) => [row.secret ?? "", row.remote_secret ?? "", row.next_secret ?? ""])
+}
 
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
@@ -19,12 +38,8 @@ export class Secrets {
   /** Of the first three letters of those, for a quick no. */
   readonly #mayBegin = new Uint8Array(1 << 16)
 
-  /** The outbox, or the rows of its streams. */
-  constructor(from: Database | readonly SecretRow[]) {
-    const rows = Array.isArray(from)
-      ? (from as readonly SecretRow[])
-      : ((from as Database).prepare("select * from sturdy_stream").all() as SecretRow[])
-    for (const secret of new Set(rows.flatMap(secretsOf).flatMap(written))) this.#add(secret)
+  constructor(secrets: Iterable<string>) {
+    for (const text of new Set([...secrets].flatMap(written))) this.#add(text)
   }
 
   #add(secret: string): void {
@@ -54,13 +69,6 @@ export class Secrets {
     }
     return shown + hidden.slice(from)
   }
-
-  /** In every text of a JSON value, at any depth; names of members too. */
-  hideIn<T extends object>(value: T): T {
-    const text = JSON.stringify(value)
-    const hidden = this.hide(text)
-    return hidden === text ? value : (JSON.parse(hidden) as T)
-  }
 }
 
 /** As it is, and as it stands in JSON text, and in JSON text within JSON text. */
@@ -73,5 +81,3 @@ function written(secret: string): string[] {
 function beginning(text: string, at: number): number {
   return ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 1) << 5) ^ text.charCodeAt(at + 2)) & 0xffff
 }
-
-const secretsOf = (row: SecretRow) => [row.secret, row.remote_secret ?? "", row.next_secret ?? ""]

@@ -1,4 +1,5 @@
 /** Progress on standard error: one line redrawn in place on a terminal, nothing but notes elsewhere. */
+import { note } from "./terminal.ts"
 
 const width = 30
 
@@ -32,7 +33,7 @@ export class ProgressLine {
     if (text === this.#last) return
     this.#last = text
     this.end()
-    process.stderr.write(`${text}\n`)
+    note(text)
   }
 
   end(): void {

@@ -74,7 +74,7 @@ export function cureOf(reason: string, stream: string, place: OutboxPlace): Cure
   if (!isBlockReason(reason))
     return { text: "This block is of a newer Sturdy: look with that version.", command: undefined }
   const [text, ...words] = cures[reason]
-  const command = words.map((word) => (word === "NAME" ? stream : word))
+  const command = words.map((word) => (word === "NAME" ? { name: stream } : word))
   return { text, command: command.length ? commandLine(place, ...command) : undefined }
 }
 

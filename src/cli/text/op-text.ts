@@ -1,5 +1,4 @@
 /** One op in words. */
-import type { BatchSummary } from "../../inspect/batches.ts"
 import type { OpDetail, Related } from "../../inspect/op.ts"
 import { placesText } from "../batches.ts"
 import { opTone } from "../ops.ts"
@@ -9,54 +8,43 @@ import { wrapped } from "../output/table.ts"
 import { printable, terminalWidth, toned } from "../output/terminal.ts"
 import { agoText, bytesText, count, timeText, untilText } from "../output/words.ts"
 
-export interface ShownOp extends OpDetail {
-  batch: BatchSummary | null
-  /** Of its stream. */
-  standing: {
-    /** Places between the cursor and the op. */
-    ahead: number
-    attempts: number
-    next_attempt_at: number | null
-    last_error: string | null
-    block: string | null
-    block_message: string | null
-  }
-}
-
 interface Showing {
   now: number
   full: boolean
   place: OutboxPlace
 }
 
-export function opLines(op: ShownOp, showing: Showing): string[] {
+export function opLines(op: OpDetail, showing: Showing): string[] {
   const { now, full } = showing
+  const { key, actor_id, time_created, args, bytes, result, unit, supersedes } = op
   const lines = [`${toned("strong", `op ${op.op_id}`)}  ${opTone(op.state, op.state)}`]
-  const field = (name: string, text: string) => lines.push(`  ${toned("quiet", name.padEnd(11))}${text}`)
+  const field = (name: string, text: string | null) => {
+    if (text !== null) lines.push(`  ${toned("quiet", name.padEnd(11))}${text}`)
+  }
   field("stream", `${printable(op.stream)}, place #${op.seq}`)
   for (const why of whyLines(op, now)) field("why", why)
-  const { call } = op
-  if (call) {
-    const target = call.target ? `, on the result of ${call.target.join(".")}` : ""
-    field(
-      "method",
-      `${printable(call.method)}${call.schema_version === 1 ? "" : ` (version ${call.schema_version})`}${printable(target)}`,
-    )
-    if (call.key !== null) field("key", printable(call.key))
-    if (call.actor_id !== null) field("actor", printable(call.actor_id))
-    field("recorded", `${timeText(call.time_created)} (${agoText(call.time_created, now)})`)
-    field("arguments", `${bytesText(Buffer.byteLength(call.args))}: ${payloadText(call.args, full)}`)
-  }
-  if (op.result !== null) field("result", payloadText(op.result, full))
+  field("method", methodText(op))
+  field("key", key === null ? null : printable(key))
+  field("actor", actor_id === null ? null : printable(actor_id))
+  field("recorded", time_created === null ? null : `${timeText(time_created)} (${agoText(time_created, now)})`)
+  field("arguments", args === null ? null : `${bytesText(bytes)}: ${payloadText(args, full)}`)
+  field("result", result === null ? null : payloadText(result, full))
   field("batch", batchText(op))
-  if (op.unit) field("unit", `${placesText(op.unit)}: decided together`)
-  if (op.supersedes.length > 0) field("replaces", op.supersedes.join(", "))
-  lines.push(...relatedLines("depends on", op.depends_on), ...relatedLines("needed by", op.dependents))
+  field("unit", unit === null ? null : `${placesText(unit)}: decided together`)
+  field("replaces", supersedes.length === 0 ? null : supersedes.join(", "))
+  lines.push(...relatedLines("depends on", op.dependencies), ...relatedLines("needed by", op.dependents))
   return [...lines, ...deadEnd(op, showing)]
 }
 
+/** Null once only the note of its replacement is left. */
+function methodText({ method, schema_version, target }: OpDetail): string | null {
+  if (method === null) return null
+  const version = schema_version === 1 ? "" : ` (version ${schema_version})`
+  return printable(`${method}${version}${target ? `, on the result of ${target.join(".")}` : ""}`)
+}
+
 /** Why it is where it is. */
-function whyLines({ state, standing, rejection, superseded_by }: ShownOp, now: number): string[] {
+function whyLines({ state, standing, rejection, superseded_by }: OpDetail, now: number): string[] {
   if (rejection && state === "failed") {
     const { code, message, time_rejected, decision, time_decided, retried_op_id } = rejection
     const lines = [`rejected by the service ${agoText(time_rejected, now)}: ${printable(`${code}, ${message}`)}`]
@@ -82,7 +70,7 @@ function whyLines({ state, standing, rejection, superseded_by }: ShownOp, now: n
   return lines
 }
 
-function batchText({ batch, state }: ShownOp): string {
+function batchText({ batch, state }: OpDetail): string {
   if (!batch) return state === "pending" ? "not sealed into one yet" : "not kept any more"
   return `${batch.batch_id}, ${placesText(batch)} (${count(batch.ops, "op")}, ${bytesText(batch.bytes)})`
 }
@@ -96,7 +84,7 @@ function relatedLines(title: string, related: readonly Related[]): string[] {
   })
 }
 
-function deadEnd({ op_id, rejection }: ShownOp, { place }: Showing): string[] {
+function deadEnd({ op_id, rejection }: OpDetail, { place }: Showing): string[] {
   if (!rejection || rejection.decision !== null) return []
   return [
     "",

@@ -1,7 +1,7 @@
 /** What stands, once per reason, with the command that does something about it; and what else a person should know. */
 import type { StreamSummary } from "../../inspect/status.ts"
 import { cureOf, cureOfAll } from "./block-cure.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, toned } from "../output/terminal.ts"
 import { count, durationText, untilText } from "../output/words.ts"
@@ -47,7 +47,7 @@ function blockLines(group: readonly StreamSummary[], { place, now, width }: Stan
 
 function deadLines(streams: readonly StreamSummary[], { place, width }: Standing): string[] {
   const dead = streams.reduce((sum, stream) => sum + stream.dead, 0)
-  const only = streams.length === 1 ? ["--stream", streams[0]!.stream] : []
+  const only = streams.length === 1 ? optionWords("--stream", streams[0]!.stream) : []
   const text = `${count(dead, "dead letter")}: rejected by the service for good, kept until you decide`
   return [
     toned("strong", namesText(streams)),

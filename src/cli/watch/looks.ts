@@ -1,9 +1,11 @@
 /** Looks at an outbox, again and again: each holds the file for as long as one read takes. */
+import type { Database } from "bun:sqlite"
 import { setTimeout } from "node:timers/promises"
 import { SturdyError } from "../../intent/error.ts"
 import { type Look, readLook } from "../../inspect/look.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../outbox/database-error.ts"
+import { neverShowThoseOf } from "../outbox/secrets.ts"
 import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
 
 export interface LookOptions {
@@ -46,7 +48,12 @@ function lookAgain(place: OutboxPlace): Seen {
 }
 
 function lookAt({ file }: OutboxPlace): Look {
-  return readingOutbox(file, (db) => readLook(db, Date.now()), { copies: false })
+  const look = (db: Database) => {
+    // Of streams that were opened since.
+    neverShowThoseOf(db)
+    return readLook(db, Date.now())
+  }
+  return readingOutbox(file, look, { copies: false })
 }
 
 async function paused(ms: number, signal: AbortSignal): Promise<void> {

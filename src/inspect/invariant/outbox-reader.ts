@@ -5,6 +5,7 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite"
 import type { OpRow } from "../../store/op-row.ts"
 import { endSeq, firstSeq } from "../../store/stream.ts"
+import { columnsOf } from "../column.ts"
 
 /** What places and counters of a stream are checked by: columns that every schema has. */
 export interface StreamPlaces {
@@ -82,9 +83,7 @@ export class OutboxReader {
   }
 
   has(table: string, name: string): boolean {
-    const known =
-      this.#columns.get(table) ??
-      new Set(this.all<{ name: string }>("select name from pragma_table_info(?)", table).map((column) => column.name))
+    const known = this.#columns.get(table) ?? columnsOf(this.db, table)
     this.#columns.set(table, known)
     return known.has(name)
   }

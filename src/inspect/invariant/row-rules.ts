@@ -1,5 +1,5 @@
 /** Rows that hang on others: streams, results, captures and items. */
-import { endSeq, firstSeq } from "../../store/stream.ts"
+import { endSeq, firstSeq, streamIdOf } from "../../store/stream.ts"
 import { mayBeDiscarded, type OutboxReader } from "./outbox-reader.ts"
 import { finding, placesText, type Finding } from "./rule.ts"
 
@@ -30,7 +30,7 @@ function strayPlaces(reader: OutboxReader, table: string, seq: string, known: Re
   const found: Finding[] = []
   let row = reader.get<{ at: number | null }>(`select min(${seq}) as at from ${table}`)
   while (typeof row?.at === "number") {
-    const stream_id = Math.floor(row.at / firstSeq(1))
+    const stream_id = streamIdOf(row.at)
     // No op has the place 0.
     if (!known.has(stream_id) || row.at === firstSeq(stream_id))
       found.push(finding("stream_unknown", undefined, `${table} has a row at ${row.at}, which is in no stream`))

@@ -1,17 +1,18 @@
-/** Ops as they are exported: all that is known of one, from whichever tables have it. */
+/** All that is known of one op by itself, from whichever tables have it. */
 import type { WireOp } from "../intent/op.ts"
+import type { Decision } from "../store/dead-graph.ts"
 import { idsFromBlob, idText } from "../store/id-blob.ts"
 import { isWhole, type OpRow } from "../store/op-row.ts"
 import { localSeq, type StreamRow } from "../store/stream.ts"
-import type { Rejection } from "./op.ts"
-import type { OpState } from "./ops.ts"
+import { type OpState, opStateOf } from "./op-state.ts"
 
-export interface ExportedOp {
+export interface OpFacts {
   /** Null if it cannot be read. */
   op_id: string | null
   /** Null: the row of its stream cannot be read. */
   stream: string | null
   stream_id: number
+  /** Place in the stream, from 1. */
   seq: number
   /** Null: not to be told without its stream. */
   state: OpState | null
@@ -33,10 +34,23 @@ export interface ExportedOp {
   depends_on: string[]
   supersedes: string[]
   superseded_by: string | null
+  /** When it was recorded, ms since the epoch. */
   time_created: number | null
-  /** capnweb text of what the service returned. */
+  /** capnweb text of what the service returned; only for ops recorded with `wantResult`. */
   result: string | null
   rejection: Rejection | null
+}
+
+/** Times in ms since the epoch. */
+export interface Rejection {
+  /** The service's word, and its message. */
+  code: string
+  message: string
+  time_rejected: number
+  decision: Decision | null
+  time_decided: number | null
+  /** The new op that a retry recorded for it. */
+  retried_op_id: string | null
 }
 
 export interface KeptOp extends OpRow {
@@ -51,7 +65,7 @@ export interface DeadRow {
   op: string
   time_created: number
   key: string | null
-  decision: Rejection["decision"]
+  decision: Decision | null
   time_decided: number | null
   retried_op_id: Uint8Array | null
 }
@@ -71,10 +85,8 @@ export interface Rows {
   batch_id: string | null
 }
 
-export type Standing = Pick<StreamRow, "name" | "cursor" | "frozen_seq" | "time_closed">
-
-/** Damaged rows too: what of them makes no sense is left out. */
-export function exportedOp(seq: number, stream_id: number, stream: Standing | undefined, rows: Rows): ExportedOp {
+/** Damaged rows too: what of them makes no sense is left out. `seq` is its global place. */
+export function opFacts(seq: number, stream_id: number, stream: StreamRow | undefined, rows: Rows): OpFacts {
   const { op, dead, superseded, result, batch_id } = rows
   const call = op ? ofRow(op) : ofLetter(dead)
   const id = op?.op_id ?? dead?.op_id ?? superseded?.op_id
@@ -83,7 +95,7 @@ export function exportedOp(seq: number, stream_id: number, stream: Standing | un
     stream: stream?.name ?? null,
     stream_id,
     seq: localSeq(seq),
-    state: stream ? stateOf(seq, stream, rows) : null,
+    state: stream ? opStateOf(seq, stream, { isKept: !!op, isDead: !!dead, isSuperseded: !!superseded }) : null,
     whole: op ? isWhole(op) : null,
     continues: op ? op.continues !== null : null,
     batch_id,
@@ -95,17 +107,8 @@ export function exportedOp(seq: number, stream_id: number, stream: Standing | un
   }
 }
 
-/** The rule of the view op_state. */
-function stateOf(seq: number, { cursor, frozen_seq, time_closed }: Standing, rows: Rows): OpState {
-  if (seq > cursor && (rows.op || !rows.superseded)) {
-    if (time_closed !== null) return "discarded"
-    return seq > frozen_seq ? "pending" : "in_flight"
-  }
-  return rows.dead ? "failed" : rows.superseded ? "superseded" : "acked"
-}
-
 type Call = Pick<
-  ExportedOp,
+  OpFacts,
   | "method"
   | "target"
   | "args"
@@ -155,7 +158,7 @@ function rejectionOf({ code, message, time_created, decision, time_decided, retr
     code,
     message,
     time_rejected: numberOf(time_created) ?? 0,
-    decision,
+    decision: decision ?? null,
     time_decided: numberOf(time_decided),
     retried_op_id: orNull(() => idText(retried_op_id!)),
   }
