@@ -1,5 +1,5 @@
 /** `sturdy backup`: a consistent copy of an outbox that may be in use. */
-import type { Database } from "bun:sqlite"
+import { Database } from "bun:sqlite"
 import { statSync, truncateSync } from "node:fs"
 import { findDamage } from "../store/suspect.ts"
 import { hostTables } from "../inspect/outbox-file.ts"
@@ -102,15 +102,31 @@ function copyInto(place: OutboxPlace, to: string): ExitCode {
       db.prepare("vacuum into ?").run(to)
     })
   } catch (error) {
-    throw explained(databaseError(error), place)
+    const known = databaseError(error)
+    if (!(known instanceof SturdyError) || known.code !== "disk_full") throw explained(known, place)
+    // Of the copy, not of the outbox, whose own disk may have room.
+    note(`sturdy: there is no room for the copy. Name a FILE on a larger disk; nothing was left behind.`)
+    return 1
   } finally {
     reader.close()
   }
+  makeOwn(to)
   const copy = new OutboxView(to)
   try {
     const damage = copy.read((db) => findDamage(db))
     if (damage === undefined) return 0
     throw new SturdyError("storage_fault", `the copy is damaged: ${damage}`, "Check the disk that it is made on.")
+  } finally {
+    copy.close()
+  }
+}
+
+/** VACUUM leaves the WAL mode behind; and nobody holds the lease of the copy, whoever holds that of the original. */
+function makeOwn(file: string): void {
+  const copy = new Database(file, { create: false, readwrite: true })
+  try {
+    copy.run("pragma journal_mode = wal")
+    copy.run("update sturdy_lease set time_expires = 0")
   } finally {
     copy.close()
   }

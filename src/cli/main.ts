@@ -36,8 +36,14 @@ function unknownCommand([name = "", second]: string[]): UsageError {
   return new UsageError(`no command ${printable(name)}: ${what}`, undefined)
 }
 
+/** In one line; for `--json` as an object, on standard error too. */
 function report(thrown: unknown): ExitCode {
   const error = databaseError(thrown)
+  if (error instanceof SturdyError && process.argv.includes("--json")) {
+    const { code, message, hint } = error
+    note(JSON.stringify({ version: 1, error: { code, message, hint } }))
+    return exitOf(error)
+  }
   if (error instanceof UsageError) {
     note(`sturdy: ${printable(error.message)}`)
     note(
@@ -50,7 +56,11 @@ function report(thrown: unknown): ExitCode {
   return exitOf(error)
 }
 
-// Piped into `head`: whoever reads has seen enough.
-process.stdout.on("error", () => process.exit(0))
+/** Piped into `head`: whoever reads has seen enough. Anything else, a full disk for one, has cut the answer short. */
+process.stdout.on("error", (error) => {
+  if ("code" in error && error.code === "EPIPE") process.exit(0)
+  note(`sturdy: the output could not be written (${"code" in error ? error.code : error.message})`)
+  process.exit(1)
+})
 
 process.exitCode = await main(process.argv.slice(2)).catch(report)

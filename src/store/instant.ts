@@ -1,6 +1,6 @@
 /** Reading the bytes of an outbox by other means than SQLite's, while others may write them. */
-import { statSync } from "node:fs"
 import type { Clock } from "../intent/seam.ts"
+import { exactStatOf, statOf } from "./place.ts"
 
 /** A -journal holds what a transaction that was cut off must put back. */
 export const suffixes = ["", "-wal", "-journal"] as const
@@ -23,14 +23,14 @@ export function atOneInstant<T>(file: string, clock: Clock, read: () => T): { fo
 
 /** Changes with every write to the file or its -wal that is not within one tick of the one before. */
 export function signatureOf(file: string): string {
-  const stats = suffixes.map((suffix) => statSync(file + suffix, { bigint: true, throwIfNoEntry: false }))
+  const stats = suffixes.map((suffix) => exactStatOf(file + suffix))
   return stats.map((stat) => (stat ? [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(" ") : "none")).join(", ")
 }
 
 /** A time that is ahead is a clock's fault, and no write of just now. */
 function isRecent(file: string, now: number): boolean {
   return suffixes.some((suffix) => {
-    const age = now - (statSync(file + suffix, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+    const age = now - (statOf(file + suffix)?.mtimeMs ?? 0)
     return age >= 0 && age < tick_ms
   })
 }

@@ -8,6 +8,7 @@ import {
   readlinkSync,
   realpathSync,
   statSync,
+  type BigIntStats,
   type Stats,
 } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
@@ -48,17 +49,24 @@ export function locate(path: string, again = true): string {
  * Only links are followed: realpath() of a file asks the kernel how what it opened is called, and answers with the name
  * under which another process has put it aside meanwhile.
  */
-function realPath(file: string): string {
-  if (lstatSync(file).isSymbolicLink()) return realPath(resolve(dirname(file), readlinkSync(file)))
+function realPath(named: string): string {
+  let file = named
+  for (let hops = 0; lstatSync(file).isSymbolicLink(); hops++) {
+    if (hops === hops_max) throw unopenable(named, "ELOOP")
+    file = resolve(dirname(file), readlinkSync(file))
+  }
   return join(realpathSync(dirname(file)), basename(file))
 }
+
+/** As Linux counts them (path_resolution(7)). */
+const hops_max = 40
 
 /** Where the file lies of which a link may be the name, with its -wal beside it; the name itself if there is none. */
 export function followLinks(path: string): string {
   try {
     return realPath(resolve(path))
   } catch (error) {
-    if (systemCode(error) === undefined) throw error
+    if (error instanceof SturdyError || systemCode(error) === undefined) throw error
     return path
   }
 }
@@ -121,8 +129,36 @@ export function nameAside(path: string, now: number, suffixes: readonly string[]
   }
 }
 
+/** Undefined if there is none. @throws SturdyError `database_unopenable` if that cannot be known. */
 export function statOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false })
+  return lookedAt(path, () => statSync(path, { throwIfNoEntry: false }))
+}
+
+/** With times to the nanosecond. @throws SturdyError as `statOf` */
+export function exactStatOf(path: string): BigIntStats | undefined {
+  return lookedAt(path, () => statSync(path, { bigint: true, throwIfNoEntry: false }))
+}
+
+function lookedAt<T>(path: string, look: () => T | undefined): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === undefined) throw error
+    // Below a file there is no file.
+    if (code === "ENOTDIR") return
+    throw unopenable(path, code, error)
+  }
+}
+
+function unopenable(path: string, code: string, cause?: unknown): SturdyError {
+  const isOurs = code !== "EACCES" && code !== "EPERM"
+  return new SturdyError(
+    "database_unopenable",
+    `${path} cannot be looked at (${code}${code === "ELOOP" ? ", a loop of links" : ""})`,
+    isOurs ? "Check the path." : "Run it as the user to whom the file and its folders belong.",
+    { cause },
+  )
 }
 
 /** 0 if there is no such file. */

@@ -3,14 +3,14 @@
  * exclusively, or the index that readers of a -wal share cannot be made beside it. Never of a file that this process has
  * open: closing a descriptor of it would drop SQLite's locks.
  */
-import { chmodSync, constants, copyFileSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { chmodSync, constants, copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import { isOpenHere } from "./database.ts"
 import { atOneInstant, suffixes } from "./instant.ts"
-import { statOf, systemCode } from "./place.ts"
+import { followLinks, statOf, systemCode } from "./place.ts"
 
 export interface PlainCopy {
   file: string
@@ -25,7 +25,7 @@ export interface PlainCopy {
  * @throws SturdyError `database_unopenable`, `disk_full`.
  */
 export function copyPlainly(path: string, clock: Clock): PlainCopy | undefined {
-  const original = realpathSync(path)
+  const original = followLinks(path)
   if (isOpenHere(original)) return
   const folder = makeFolder(path)
   const remove = () => rmSync(folder, { recursive: true, force: true })
@@ -66,7 +66,14 @@ function copy(from: string, to: string): void {
 
 function copyError(path: string, cause: unknown): unknown {
   const code = systemCode(cause)
-  if (code === undefined) return cause
+  if (code === undefined || cause instanceof SturdyError) return cause
+  if (code === "EACCES" || code === "EPERM")
+    return new SturdyError(
+      "database_unopenable",
+      `${path} may not be read by this user (${code})`,
+      "Run it as the user to whom the file belongs.",
+      { cause },
+    )
   const isFull = code === "ENOSPC" || code === "EDQUOT"
   return new SturdyError(
     isFull ? "disk_full" : "database_unopenable",

@@ -37,7 +37,7 @@ export function suspicionOf(file: string): Partial<Suspicion> | undefined {
   try {
     return JSON.parse(readFileSync(markerOf(file), "utf8")) as Suspicion
   } catch (error) {
-    return (error as { code?: string }).code === "ENOENT" ? undefined : {}
+    return ["ENOENT", "ENOTDIR"].includes((error as { code?: string }).code ?? "") ? undefined : {}
   }
 }
 

@@ -47,3 +47,10 @@ describe("a graph of ops", () => {
     )
   })
 })
+
+test("an op whose lane there was no room for is not drawn as one that depends on nothing", () => {
+  const roots = Array.from({ length: 12 }, (_, n) => ({ op_id: `root ${n}`, depends_on: [] }))
+  const leaves = roots.map(({ op_id }, n) => ({ op_id: `leaf ${n}`, depends_on: [op_id] }))
+  const marks = graphLines([...roots, ...leaves]).map((line) => line.match(/[○●]/)![0])
+  expect(marks.join("")).toBe("○".repeat(12) + "●".repeat(12))
+})

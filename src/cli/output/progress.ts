@@ -1,7 +1,7 @@
 /** Progress on standard error: one line redrawn in place on a terminal, nothing but notes elsewhere. */
 import { note } from "./terminal.ts"
 
-const width = 30
+const bar_width = 30
 
 export class ProgressLine {
   #drawn = false
@@ -9,9 +9,13 @@ export class ProgressLine {
 
   show(what: string, done: number, total: number): void {
     if (!process.stderr.isTTY) return
+    const numbers = `${done}/${total}`
+    // A line that fills its row would be drawn again below itself.
+    const room = (process.stderr.columns || 80) - what.length - numbers.length - 3
+    const width = Math.max(0, Math.min(bar_width, room))
     const filled = total === 0 ? width : Math.round((width * done) / total)
     const bar = "█".repeat(filled) + "░".repeat(width - filled)
-    process.stderr.write(`\r\u001b[K${what} ${bar} ${done}/${total}`)
+    process.stderr.write(`\r\u001b[K${what} ${bar} ${numbers}`)
     this.#drawn = true
   }
 

@@ -31,7 +31,8 @@ export function graphLines(nodes: readonly GraphNode[]): string[] {
     const until = lastUse.get(node.op_id)
     // Below what it depends on, if that lane is free from here on: a chain stays straight.
     const own = placeFor(lanes, ending.at(-1), used)
-    const cells = drawn(lanes, { own, used, ending })
+    const isRoot = !node.depends_on.some((op_id) => known.has(op_id))
+    const cells = drawn(lanes, { own, used, ending, isRoot })
     for (const at of ending) lanes[at] = undefined
     if (until !== undefined && until > index && own < lanes_max) lanes[own] = { op_id: node.op_id, until }
     while (lanes.length > 0 && lanes.at(-1) === undefined) lanes.pop()
@@ -52,9 +53,10 @@ interface Joint {
   own: number
   used: readonly number[]
   ending: readonly number[]
+  isRoot: boolean
 }
 
-function drawn(lanes: readonly (Lane | undefined)[], { own, used, ending }: Joint): string {
+function drawn(lanes: readonly (Lane | undefined)[], { own, used, ending, isRoot }: Joint): string {
   const from = Math.min(own, ...used)
   const to = Math.max(own, ...used)
   let line = ""
@@ -63,9 +65,9 @@ function drawn(lanes: readonly (Lane | undefined)[], { own, used, ending }: Join
     if (at > 0) line += isInside ? "─" : " "
     line +=
       at === own
-        ? used.length > 0
-          ? "●"
-          : "○"
+        ? isRoot
+          ? "○"
+          : "●"
         : jointOf(lanes[at] !== undefined, used.includes(at), ending.includes(at), at > from && at < to)
   }
   return line
