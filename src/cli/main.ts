@@ -4,6 +4,7 @@ import { SturdyError } from "../intent/error.ts"
 import { commandNames, loadCommand, overview } from "./commands.ts"
 import { exitOf, parseInput, UsageError, usageOf, type ExitCode } from "./input/command.ts"
 import { databaseError } from "./outbox/database-error.ts"
+import { enterTheirFolder } from "./input/called-as.ts"
 import { nearest } from "./input/nearest.ts"
 import { note, print, printable } from "./output/terminal.ts"
 
@@ -63,4 +64,5 @@ process.stdout.on("error", (error) => {
   process.exit(1)
 })
 
+enterTheirFolder()
 process.exitCode = await main(process.argv.slice(2)).catch(report)

@@ -121,7 +121,7 @@ test("the file: its -wal, another schema than this Sturdy's, and what was put as
   void outbox.close({ flush_ms: 0 })
 })
 
-test("only the outbox that --db names is proposed again; that of STURDY_DB is noted, but not to a program", async () => {
+test("--db goes before STURDY_DB; either is proposed again, and noted, but not to a program", async () => {
   await using dir = tempDir()
   await using other = tempDir()
   const file = await outboxWith(dir, { a: 1, b: 1 })
@@ -130,7 +130,7 @@ test("only the outbox that --db names is proposed again; that of STURDY_DB is no
   expect(lastJson((await run(["status", "--db", file, "--json"], env)).out)).toMatchObject({ pending: 2 })
   const json = await run(["status", "--json"], env)
   expect([lastJson(json.out).pending, json.err]).toEqual([1, ""])
-  expect((await run(["status"], env)).out).toContain("sturdy dead list --stream a\n")
+  expect((await run(["status"], env)).out).toContain(`sturdy dead list --stream a --db ${env.STURDY_DB}\n`)
   expect((await run(["unblock", "a"], env)).err).toStartWith(`outbox: ${other.file()} (STURDY_DB)\n`)
 })
 

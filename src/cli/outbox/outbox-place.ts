@@ -7,6 +7,7 @@ import { outboxFile } from "../../opencode/data-place.ts"
 import { isDamageCode } from "../../store/fault.ts"
 import { bytesOf } from "../../store/place.ts"
 import { readingOutbox } from "../../store/reading.ts"
+import { program } from "../input/called-as.ts"
 import { type Input, textOption } from "../input/command.ts"
 import { isPrintable, note, printable } from "../output/terminal.ts"
 import { neverShowThoseOf } from "./secrets.ts"
@@ -84,7 +85,7 @@ export function explained(error: unknown, place: OutboxPlace): unknown {
 function lookedAt({ by: who }: OutboxPlace): string {
   if (who === "--db") return "Check the path."
   if (who === "STURDY_DB") return "Check STURDY_DB, or name another with --db FILE."
-  return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none: name it with --db FILE."
+  return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none there (its option \`database\` may say where): name it with --db FILE."
 }
 
 /** A name from outside, which an option must not be made of: a host may call a stream `--all`. */
@@ -92,13 +93,13 @@ export interface NameWord {
   name: string
 }
 
-/** As a person can paste it: with the outbox that this command was told. */
+/** As a person can paste it, in any folder: with the outbox that this command was told. */
 export function commandLine({ file, by: who }: OutboxPlace, ...words: (string | NameWord)[]): string {
-  const db = who === "--db" ? optionWords("--db", file) : []
+  const db = who === "opencode" ? [] : ["--db", resolve(file)]
   const isTaken = (word: string | NameWord) => typeof word === "string" || !word.name.startsWith("-")
   const behind = words.filter((word) => !isTaken(word))
-  const all = ["sturdy", ...words.filter(isTaken), ...db, ...(behind.length > 0 ? ["--", ...behind] : [])]
-  return all.map((word) => quoted(typeof word === "string" ? word : word.name)).join(" ")
+  const all = [...words.filter(isTaken), ...db, ...(behind.length > 0 ? ["--", ...behind] : [])]
+  return [program, ...all.map((word) => quoted(typeof word === "string" ? word : word.name))].join(" ")
 }
 
 /** An option and its value, as it is taken for one whatever it begins with. */
