@@ -109,9 +109,7 @@ test("the file: its -wal, another schema than this Sturdy's, and what was put as
   tamper(file, `update sturdy_meta set version = ${schema_version + 1}`)
   writeFileSync(`${file}.damaged-20260301T120000Z`, "x")
   const alone = await screenOf(file)
-  expect(alone.lines[1]).toMatch(
-    new RegExp(`^file .*KiB, schema ${schema_version + 1}, this Sturdy has ${schema_version}, sturdy \\d`),
-  )
+  expect(alone.lines[1]).toContain(`kept; schema ${schema_version + 1} (this Sturdy has ${schema_version}), sturdy `)
   expect(alone.lines).toContain(`1 damaged file kept beside the outbox: sturdy doctor --db ${file}`)
   tamper(file, `update sturdy_meta set version = ${schema_version}`)
   await using outbox = openOutbox(file)
