@@ -7,13 +7,13 @@ import { putAside } from "./doctor/put-aside.ts"
 import { findingLines, totalLines } from "./doctor/report.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, placeText } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
-import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
 import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 
 export const doctor: Command = {
   name: "doctor",
   summary: "everything that can be wrong with an outbox, each with a cure",
-  usage: `[--offline | --quarantine] [--header-env NAME=VARIABLE [--service URL]] ${dbUsage} [--json]`,
+  usage: `[--offline | --quarantine] ${headerUsage} ${dbUsage} [--json]`,
   help: `
 Looks at the file, its permissions and disk, the -wal, the database and every page of it, the lease, clocks, streams, and
 asks the services that are owed something (a redeem, which only reads). Changes nothing, and disturbs no program that has

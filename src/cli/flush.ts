@@ -1,6 +1,6 @@
 /** `sturdy flush`: what is pending sent now, with progress. */
 import { type LeaseSummary, readLease } from "../inspect/lease.ts"
-import { readStatus, type Status } from "../inspect/status.ts"
+import { isQuiet, readStatus, type Status } from "../inspect/status.ts"
 import type { FlushReport } from "../answers.ts"
 import type { Outbox } from "../index.ts"
 import { actingOutbox } from "./outbox/acting.ts"
@@ -10,7 +10,7 @@ import { ask, isInteractive } from "./input/confirm.ts"
 import { holderText } from "./text/lease-text.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
-import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
 import { stopped } from "./input/stopped.ts"
 import { note, print, printable, printJson } from "./output/terminal.ts"
 import { count, untilText } from "./output/words.ts"
@@ -18,7 +18,7 @@ import { count, untilText } from "./output/words.ts"
 export const flush: Command = {
   name: "flush",
   summary: "send what is pending, now, and show how it goes",
-  usage: `[--wait] [--timeout SECONDS] [--header-env NAME=VARIABLE [--service URL]] ${dbUsage} [--json]`,
+  usage: `[--wait] [--timeout SECONDS] ${headerUsage} ${dbUsage} [--json]`,
   help: `
 Sends what is pending, as the program that records would: takes the lease, waits through outages with backoff, and ends when
 everything that was recorded before is settled or its stream is blocked. If another process holds the lease, that one is
@@ -56,7 +56,7 @@ Exit codes: 0 all settled; 1 not in time, or another process is at it; 3 a strea
 }
 
 function servicesOf({ streams }: Status): string[] {
-  const owing = streams.filter(({ state }) => state !== "idle" && state !== "removed")
+  const owing = streams.filter((stream) => !isQuiet(stream))
   return (owing.length > 0 ? owing : streams).map(({ service }) => service)
 }
 

@@ -16,7 +16,7 @@ export interface BatchSummary {
   last_seq: number
   ops: number
   bytes: number
-  /** Ops of it that were refused for good, whatever was decided about them since. */
+  /** Ops of it that were rejected for good, whatever was decided about them since. */
   rejected: number
   time_frozen: number
   time_settled: number | null

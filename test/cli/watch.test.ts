@@ -65,7 +65,7 @@ describe("a line per event", () => {
     await outbox.flush()
     const flushed = await lines.until(/ {2}notes {2}settled 3 ops in 1 batch, drained$/)
     const said = flushed.map((line) => line.replace(/^\S+ \S+ {2}/, ""))
-    expect(said).toContain("notes  1 new dead letter: refused by the service for good")
+    expect(said).toContain("notes  1 new dead letter: rejected by the service for good")
     expect(said.some((line) => line.startsWith(`lease taken by pid ${process.pid} on `))).toBeTrue()
     notes.remove()
     await outbox.flush()

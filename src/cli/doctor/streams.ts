@@ -73,7 +73,7 @@ function dead(stream: StreamSummary, place: OutboxPlace): Observation[] {
   return [
     {
       level: "wrong",
-      message: `${named(stream)}: ${count(stream.dead, "dead letter")}, refused by the service for good`,
+      message: `${named(stream)}: ${count(stream.dead, "dead letter")}, rejected by the service for good`,
       cure: "Look at each, then retry or discard it:",
       command: commandLine(place, "dead", "list", ...optionWords("--stream", stream.stream)),
       stream: stream.stream,

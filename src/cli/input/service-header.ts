@@ -5,6 +5,7 @@
 import { neverShow } from "../outbox/secrets.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
 
+export const headerUsage = "[--header-env NAME=VARIABLE [--service URL]]"
 export const headerHelp = `  --header-env NAME=VARIABLE  send this header, with the value of that environment variable
   --service URL               … to this service, where the outbox has streams at several`
 export const headerOptions = { "header-env": { type: "string" }, service: { type: "string" } } as const

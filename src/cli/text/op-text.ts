@@ -1,12 +1,11 @@
 /** One op in words. */
 import type { OpDetail, Related } from "../../inspect/op.ts"
-import { placesText } from "../batches.ts"
-import { opTone } from "../ops.ts"
 import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { payloadText } from "../output/payload.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, terminalWidth, toned } from "../output/terminal.ts"
 import { agoText, bytesText, count, timeText, untilText } from "../output/words.ts"
+import { opTone, placesText } from "./op-words.ts"
 
 interface Showing {
   now: number

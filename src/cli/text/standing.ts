@@ -8,28 +8,28 @@ import { count, durationText, untilText } from "../output/words.ts"
 
 const indent = "  "
 
-interface Standing {
+interface Showing {
   place: OutboxPlace
   now: number
   width: number | undefined
 }
 
 /** Paragraphs; none where every stream goes its way. */
-export function standingLines(streams: readonly StreamSummary[], standing: Standing): string[][] {
+export function standingLines(streams: readonly StreamSummary[], showing: Showing): string[][] {
   const blocked = Map.groupBy(
     streams.filter(({ block }) => block !== null),
     ({ block, block_message }) => `${block} ${block_message}`,
   )
   const dead = streams.filter(({ dead }) => dead > 0)
-  const odd = oddLines(streams, standing.width)
+  const odd = oddLines(streams, showing.width)
   return [
-    ...[...blocked.values()].map((group) => blockLines(group, standing)),
-    ...(dead.length > 0 ? [deadLines(dead, standing)] : []),
+    ...[...blocked.values()].map((group) => blockLines(group, showing)),
+    ...(dead.length > 0 ? [deadLines(dead, showing)] : []),
     ...(odd.length > 0 ? [odd] : []),
   ]
 }
 
-function blockLines(group: readonly StreamSummary[], { place, now, width }: Standing): string[] {
+function blockLines(group: readonly StreamSummary[], { place, now, width }: Showing): string[] {
   const [first] = group
   const { block, block_message, stream } = first!
   const since = Math.min(...group.map(({ time_blocked }) => time_blocked ?? now))
@@ -45,7 +45,7 @@ function blockLines(group: readonly StreamSummary[], { place, now, width }: Stan
   ]
 }
 
-function deadLines(streams: readonly StreamSummary[], { place, width }: Standing): string[] {
+function deadLines(streams: readonly StreamSummary[], { place, width }: Showing): string[] {
   const dead = streams.reduce((sum, stream) => sum + stream.dead, 0)
   const only = streams.length === 1 ? optionWords("--stream", streams[0]!.stream) : []
   const text = `${count(dead, "dead letter")}: rejected by the service for good, kept until you decide`

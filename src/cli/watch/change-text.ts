@@ -29,7 +29,7 @@ function changeText(change: Change, time: number): string {
       return `${what} ${change.attempts} failed${change.error ? `: ${printable(change.error)}` : ""}${next}`
     }
     case "rejected":
-      return `${count(change.ops, "new dead letter")}: refused by the service for good`
+      return `${count(change.ops, "new dead letter")}: rejected by the service for good`
     case "decided":
       return `${count(change.ops, "dead letter")} retried or discarded`
     case "blocked":
