@@ -162,7 +162,7 @@ export const leftoverCheck: Check = {
   },
 }
 
-function* strayFiles({ file }: Context): Generator<Observation> {
+function* strayFiles({ file, hostTables }: Context): Generator<Observation> {
   const isThere = statOf(file) !== undefined
   const wal_bytes = bytesOf(`${file}-wal`)
   if (!isThere && wal_bytes > 0)
@@ -173,8 +173,8 @@ function* strayFiles({ file }: Context): Generator<Observation> {
       wal_bytes,
     }
   const journal_bytes = bytesOf(`${file}-journal`)
-  // One without a beginning is what a host's journal_mode keeps for the next transaction.
-  if (hasHotJournal(file))
+  // One that holds nothing is what a host's own journal_mode keeps for the next transaction.
+  if (journal_bytes > 0 && (hostTables.length === 0 || hasHotJournal(file)))
     yield {
       level: "warning",
       message: `a -journal of ${bytesText(journal_bytes)}: a program that writes into it was killed, or is in the middle of it`,
