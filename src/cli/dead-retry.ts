@@ -50,14 +50,15 @@ ${dbHelp}
   },
 }
 
+/** What keeps one dead letter from being recorded again, and no other: also that its share was removed. */
+const leavesOne: ReadonlySet<string> = new Set(["dead_letter_dependent", "dead_letter_decided", "stream_closed"])
+
 /** Of all of a kind, some may wait for another's retry: told at the end, while the others go on. */
 function retriedOrLeft(retry: () => Retried[], left: SturdyError[], goOn: boolean): Retried[] {
   try {
     return retry()
   } catch (error) {
-    const waits =
-      error instanceof SturdyError && (error.code === "dead_letter_dependent" || error.code === "dead_letter_decided")
-    if (!goOn || !waits) throw error
+    if (!goOn || !(error instanceof SturdyError) || !leavesOne.has(error.code)) throw error
     left.push(error)
     return []
   }

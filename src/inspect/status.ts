@@ -73,6 +73,7 @@ interface Row extends StreamRow {
   last_seq: number
   time_oldest: number | null
   time_last_ack: number | null
+  frozen_ops: number | null
 }
 
 export const status_version = 1
@@ -117,7 +118,8 @@ export function needsPerson({ block, dead }: Pick<StreamSummary, "block" | "dead
   return block !== null || dead > 0
 }
 
-// Look-ups by place only: of a stream's last op, its first pending one, and its last settled batch.
+// Look-ups by place only: of a stream's last op, its first pending one, its last settled batch, and those in flight: few,
+// but after a server_reset, when places without an op may lie among theirs.
 const streamsSql = `select *,
     max(cursor, coalesce((select max(seq) from sturdy_op op
       where op.seq >= stream.stream_id << 32 and op.seq < (stream.stream_id + 1) << 32), 0)) as last_seq,
@@ -125,7 +127,9 @@ const streamsSql = `select *,
       where op.seq > stream.cursor and op.seq < (stream.stream_id + 1) << 32 order by op.seq limit 1) as time_oldest,
     (select time_settled from sturdy_batch batch
       where batch.first_seq > stream.stream_id << 32 and batch.first_seq <= stream.cursor
-      order by batch.first_seq desc limit 1) as time_last_ack
+      order by batch.first_seq desc limit 1) as time_last_ack,
+    (select sum(op_count) from sturdy_batch batch
+      where batch.first_seq > stream.cursor and batch.first_seq < (stream.stream_id + 1) << 32) as frozen_ops
   from sturdy_stream stream order by stream_id`
 
 function summaryOf(row: Row): StreamSummary {
@@ -158,7 +162,7 @@ function summaryOf(row: Row): StreamSummary {
     epoch: row.epoch,
     recorded: localSeq(row.last_seq),
     cursor: localSeq(row.cursor),
-    in_flight: isClosed ? 0 : Math.min(pending, Math.max(0, row.frozen_seq - row.cursor)),
+    in_flight: isClosed ? 0 : (row.frozen_ops ?? 0),
     time_oldest: isClosed ? null : row.time_oldest,
     time_last_ack: row.time_last_ack,
     retained_ops: row.retained_ops,

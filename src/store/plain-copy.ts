@@ -9,7 +9,9 @@ import { join } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import { isOpenHere } from "./database.ts"
-import { atOneInstant, suffixes } from "./instant.ts"
+import { sqliteCode } from "./fault.ts"
+import { Handle } from "./handle.ts"
+import { atOneInstant, hasHotJournal, suffixes } from "./instant.ts"
 import { statOf, systemCode } from "./place.ts"
 
 export interface PlainCopy {
@@ -31,10 +33,14 @@ export function copyPlainly(path: string, clock: Clock): PlainCopy | undefined {
   const remove = () => rmSync(folder, { recursive: true, force: true })
   const file = join(folder, "outbox.db")
   try {
-    const made = atOneInstant(original, clock, () => {
+    const copyAll = () => {
       for (const suffix of suffixes) copy(original + suffix, file + suffix)
-    })
-    if (made) return { file, remove }
+    }
+    const made = atOneInstant(original, clock, copyAll, { walMayGrow: true })
+    if (made) {
+      rollBack(file)
+      return { file, remove }
+    }
   } catch (cause) {
     remove()
     throw copyError(path, cause)
@@ -62,6 +68,20 @@ function copy(from: string, to: string): void {
     throw error
   }
   chmodSync(to, 0o600)
+}
+
+/** As SQLite would in the file itself: what an unfinished transaction has changed is put back. */
+function rollBack(copy: string): void {
+  if (!hasHotJournal(copy)) return
+  const db = new Handle(copy, { create: false, readwrite: true })
+  try {
+    db.prepare("select count(*) from sqlite_schema").get()
+  } catch (error) {
+    // Whoever reads it meets that too.
+    if (sqliteCode(error) === undefined) throw error
+  } finally {
+    db.close()
+  }
 }
 
 function copyError(path: string, cause: unknown): unknown {
