@@ -95,13 +95,13 @@ describe("the beginning of an id", () => {
     const file = changed(
       "update sturdy_op set op_id = case seq when ? then ? when ? then ? else ? end where seq in (?, ?, ?)",
       at(6),
-ulidToBytes(low!),
-at(7),
-ulidToBytes(high!),
-ulidToBytes(beside!),
+      ulidToBytes(low!),
+      at(7),
+      ulidToBytes(high!),
+      ulidToBytes(beside!),
       at(6),
-at(7),
-at(8),
+      at(7),
+      at(8),
     )
     expect(found("01HF7YAAAAAAAAAA000000", file).map(({ id }) => id)).toEqual([low!, high!])
   })
