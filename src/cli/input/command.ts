@@ -71,7 +71,7 @@ function tryParse(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: { ...commonOptions, ...command.options }, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split(". ")[0]! : String(error), command)
+    throw new UsageError(error instanceof Error ? error.message.split(/\.\s/)[0]! : String(error), command)
   }
 }
 
