@@ -4,15 +4,15 @@ import { isQuiet, readStatus, type Status } from "../inspect/status.ts"
 import type { FlushReport } from "../answers.ts"
 import type { Outbox } from "../index.ts"
 import { actingOutbox } from "./outbox/acting.ts"
-import { cureOf } from "./text/block-cure.ts"
-import { type Command, type ExitCode, type Input, numberOption } from "./input/command.ts"
+import { blockText, cureOf } from "./text/block-cure.ts"
+import { type Command, CommandError, type ExitCode, type Input, numberOption } from "./input/command.ts"
 import { ask, isInteractive } from "./input/confirm.ts"
 import { holderText } from "./text/lease-text.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
 import { stopped } from "./input/stopped.ts"
-import { note, print, printable, printJson } from "./output/terminal.ts"
+import { print, printable, printJson } from "./output/terminal.ts"
 import { count, untilText } from "./output/words.ts"
 
 export const flush: Command = {
@@ -71,8 +71,7 @@ async function waitsFor(lease: LeaseSummary, { status, input, place }: Held): Pr
   if (input.options.wait) return true
   const who = `${holderText(lease)}${lease.alive ? "" : " (of which nothing is known here)"} holds the lease and sends what is pending${nextOf(status)}`
   if (isInteractive() && !input.options.json) return ask(`${who}. Wait for it?`, true)
-  note(`sturdy: ${who}. Say --wait to wait for it; \`${commandLine(place, "watch")}\` shows how it goes.`)
-  return false
+  throw new CommandError(`${who}. Say --wait to wait for it; \`${commandLine(place, "watch")}\` shows how it goes`)
 }
 
 /** It keeps the lease while it waits, for what a Retry-After or its backoff says: nobody else may hurry it. */
@@ -144,7 +143,7 @@ function told(outbox: Outbox, report: FlushReport | undefined, { input, place, d
   else {
     for (const { stream, reason, message } of blocked) {
       const { text, command } = cureOf(reason, stream, place)
-      print(printable(`${stream}: blocked, ${reason} (${message})`))
+      print(`${printable(stream)} is blocked: ${blockText(reason, message)}`)
       print(`  ${text}${command === undefined ? "" : `\n    ${command}`}`)
     }
     if (report === undefined) print(`stopped: ${count(pending, "op")} still pending, nothing is lost`)

@@ -125,7 +125,12 @@ describe("dead retry", () => {
     expect(code).toBe(0)
     const told = lines(out).map((line) => JSON.parse(line))
     expect(told).toHaveLength(3)
-    expect(told[0]).toEqual({ version: 1, stream: "notes", op_id: plan, as_op_id: expect.stringMatching(/^\w{26}$/) })
+    expect(told[0]).toEqual({
+      version: 1,
+      stream: "notes",
+      op_id: plan,
+      retried_op_id: expect.stringMatching(/^\w{26}$/),
+    })
     expect(box.applied).toEqual([])
     expect((await box.run("flush")).code).toBe(0)
     expect(box.applied).toEqual(["plan", "plan#work", "x#y"])

@@ -58,7 +58,7 @@ describe("show", () => {
     const { result } = lived(dir.file())
     const short = lastJson((await run(["show", result, "--json", "--db", dir.file()])).out)
     expect(short).not.toHaveProperty("result")
-    expect(short.call).toMatchObject({ method: "create", bytes: 4 })
+    expect(short).toMatchObject({ method: "create", bytes: 4 })
     expect(lastJson((await run(["show", result, "--json", "--payload", "--db", dir.file()])).out)).toMatchObject({
       result: '{"id":"r"}',
     })

@@ -149,7 +149,7 @@ describe("the lease in words", () => {
     [{ state: "dead", alive: false }, "of pid 7 on vm, which has died; term 3; the next that flushes takes it at once"],
     [
       { state: "expired", time_expires: now - 5_000 },
-      "over since 5 s ago, term 3: pid 7 on vm did not give it back; the next that flushes takes it",
+      "over for 5 s, term 3: pid 7 on vm did not give it back; the next that flushes takes it",
     ],
   ])("%j", (more, text) => {
     expect(leaseText({ ...lease, ...more }, now)).toBe(text)

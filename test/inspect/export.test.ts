@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { copyFileSync } from "node:fs"
 import { OpExport, type ExportFilter } from "../../src/inspect/export.ts"
 import { type OutboxSummary, readOutboxSummary } from "../../src/inspect/export-header.ts"
-import type { ExportedOp } from "../../src/inspect/exported-op.ts"
+import type { OpFacts } from "../../src/inspect/op-facts.ts"
 import { Redactor } from "../../src/inspect/redact.ts"
 import { redactedOp, redactedSummary } from "../../src/inspect/redacted.ts"
 import { systemRandom } from "../../src/intent/system.ts"
@@ -19,7 +19,7 @@ const dir = tempDir()
 afterAll(() => dir[Symbol.asyncDispose]())
 const ids = lived(dir.file())
 
-function exported(filter: ExportFilter = {}, file = dir.file()): ExportedOp[] {
+function exported(filter: ExportFilter = {}, file = dir.file()): OpFacts[] {
   const reader = openDamaged(file)
   try {
     return [...new OpExport(reader, filter).parts()].flat()
@@ -28,7 +28,7 @@ function exported(filter: ExportFilter = {}, file = dir.file()): ExportedOp[] {
   }
 }
 
-const statesOf = (ops: ExportedOp[]) => ops.map(({ stream, seq, state }) => `${stream} ${seq} ${state}`)
+const statesOf = (ops: OpFacts[]) => ops.map(({ stream, seq, state }) => `${stream} ${seq} ${state}`)
 const waiting = ["notes 6 in_flight", "notes 7 in_flight", "notes 8 in_flight", "notes 10 pending", "notes 11 pending"]
 const dead = ["notes 3 failed", "notes 4 failed"]
 

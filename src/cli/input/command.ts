@@ -35,6 +35,9 @@ export class UsageError extends Error {
   }
 }
 
+/** What was asked for cannot be done: told in one line, with what to do; exit code 1. */
+export class CommandError extends Error {}
+
 export const commonOptions = {
   help: { type: "boolean", short: "h" },
   json: { type: "boolean" },

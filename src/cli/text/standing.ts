@@ -1,6 +1,6 @@
 /** What stands, once per reason, with the command that does something about it; and what else a person should know. */
 import type { StreamSummary } from "../../inspect/status.ts"
-import { cureOf, cureOfAll } from "./block-cure.ts"
+import { blockText, cureOf, cureOfAll } from "./block-cure.ts"
 import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, toned } from "../output/terminal.ts"
@@ -34,7 +34,7 @@ function blockLines(group: readonly StreamSummary[], { place, now, width }: Show
   const { block, block_message, stream } = first!
   const since = Math.min(...group.map(({ time_blocked }) => time_blocked ?? now))
   const probe = Math.min(...group.map(({ next_attempt_at }) => next_attempt_at ?? Infinity))
-  const why = `blocked: ${block}${block_message ? ` (${printable(block_message)})` : ""}, for ${durationText(now - since)}`
+  const why = `blocked: ${blockText(block!, block_message)}, for ${durationText(now - since)}`
   const { text, command } = group.length === 1 ? cureOf(block!, stream, place) : cureOfAll(block!, stream, place)
   return [
     toned("strong", namesText(group)),
