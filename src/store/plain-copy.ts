@@ -11,42 +11,42 @@ import type { Clock } from "../intent/seam.ts"
 import { isOpenHere } from "./database.ts"
 import { sqliteCode } from "./fault.ts"
 import { Handle } from "./handle.ts"
+import { holdingSignals } from "./held-signals.ts"
 import { atOneInstant, hasHotJournal, suffixes } from "./instant.ts"
 import { statOf, systemCode } from "./place.ts"
 
-export interface PlainCopy {
-  file: string
-  /** With all beside it. Who has it open reads on. */
-  remove(): void
-}
-
 /**
- * One instant of the file and its -wal, in a folder of its own (0700) among the temporary ones; undefined if this
- * process has it open, or somebody writes without a pause.
+ * What `open` makes of a copy of one instant of the file and its -wal, in a folder of its own (0700) among the temporary
+ * ones, which is gone then: what is open stays readable. Undefined if this process has the file open, or somebody writes
+ * without a pause. A signal that ends the process waits meanwhile.
  *
- * @throws SturdyError `database_unopenable`, `disk_full`.
+ * @throws SturdyError `database_unopenable`, `disk_full`; and as `open`.
  */
-export function copyPlainly(path: string, clock: Clock): PlainCopy | undefined {
+export function fromPlainCopy<T>(path: string, clock: Clock, open: (copy: string) => T): { opened: T } | undefined {
   const original = realpathSync(path)
   if (isOpenHere(original)) return
-  const folder = makeFolder(path)
-  const remove = () => rmSync(folder, { recursive: true, force: true })
-  const file = join(folder, "outbox.db")
+  return holdingSignals(clock, () => {
+    const folder = makeFolder(path)
+    try {
+      const file = join(folder, "outbox.db")
+      return isCopied(path, original, file, clock) ? { opened: open(file) } : undefined
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+}
+
+function isCopied(path: string, original: string, file: string, clock: Clock): boolean {
+  const copyAll = () => {
+    for (const suffix of suffixes) copy(original + suffix, file + suffix)
+  }
   try {
-    const copyAll = () => {
-      for (const suffix of suffixes) copy(original + suffix, file + suffix)
-    }
-    const made = atOneInstant(original, clock, copyAll, { walMayGrow: true })
-    if (made) {
-      rollBack(file)
-      return { file, remove }
-    }
+    if (!atOneInstant(original, clock, copyAll, { walMayGrow: true })) return false
+    rollBack(file)
+    return true
   } catch (cause) {
-    remove()
     throw copyError(path, cause)
   }
-  remove()
-  return
 }
 
 function makeFolder(path: string): string {

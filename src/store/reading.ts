@@ -9,7 +9,7 @@ import { openDatabaseForReading } from "./database.ts"
 import { storageError } from "./fault.ts"
 import { bytesOf, followLinks } from "./place.ts"
 import { hasHotJournal, signatureOf } from "./instant.ts"
-import { copyPlainly } from "./plain-copy.ts"
+import { fromPlainCopy } from "./plain-copy.ts"
 
 /** Of reads during which the file changed under a handle that was told that it does not; and the time between two, ms. */
 const tries_max = 30
@@ -93,19 +93,11 @@ export class OutboxView {
     const why = !mayCopy ? undefined : this.#isUnfinished ? unfinished : reasonToCopy(known)
     if (why === undefined) throw error
     this.#release()
-    const copy = copyPlainly(this.path, systemClock)
+    const copy = fromPlainCopy(this.path, systemClock, (file) => openedCopy(file, this.path))
     if (!copy) throw error
     this.#copied = true
-    try {
-      const db = openDatabaseForReading(copy.file)
-      this.note = `${why}: read from a copy made just now`
-      return db
-    } catch (cause) {
-      throw named(cause, copy.file, this.path)
-    } finally {
-      // What is open stays readable, and nothing is left behind however this process ends.
-      copy.remove()
-    }
+    this.note = `${why}: read from a copy made just now`
+    return copy.opened
   }
 
   #isChanged(): boolean {
@@ -129,11 +121,15 @@ function reasonToCopy(error: unknown): string | undefined {
   return
 }
 
-/** The copy is gone: it is the original that a person can look at. */
-function named(error: unknown, copy: string, path: string): unknown {
-  if (!(error instanceof SturdyError)) return error
-  const { code, message, hint, cause } = error
-  return new SturdyError(code, message.replaceAll(copy, path), hint, { cause })
+/** The copy is gone when this is told: it is the original that a person can look at. */
+function openedCopy(copy: string, path: string): Database {
+  try {
+    return openDatabaseForReading(copy)
+  } catch (error) {
+    if (!(error instanceof SturdyError)) throw error
+    const { code, message, hint, cause } = error
+    throw new SturdyError(code, message.replaceAll(copy, path), hint, { cause })
+  }
 }
 
 /** One question. */
