@@ -114,10 +114,12 @@ describe("show", () => {
   test("of what is the beginning of many names a few, and says that there are more", async () => {
     await using dir = tempDir()
     lived(dir.file())
-    const { code, err } = await run(["show", "01HF7Y", "--db", dir.file()])
-    expect([code, err]).toEqual([1, expect.stringContaining("more than 8 ids")])
-    expect(err.match(/\w{26} \(/g)).toHaveLength(8)
-    expect(err).toEndWith("; ….\n")
+    for (const words of [["show"], ["dead", "show"]]) {
+      const { code, err } = await run([...words, "01HF7Y", "--db", dir.file()])
+      expect([code, err]).toEqual([1, expect.stringContaining("more than 8 ids")])
+      expect(err.match(/\w{26} \(/g)).toHaveLength(8)
+      expect(err).toEndWith("; ….\n")
+    }
   })
 })
 
