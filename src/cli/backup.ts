@@ -21,7 +21,7 @@ import {
 } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { note, print, printable, printJson } from "./output/terminal.ts"
-import { FileRefused, WholeFile } from "./output/whole-file.ts"
+import { WholeFile } from "./output/whole-file.ts"
 import { bytesText, count } from "./output/words.ts"
 
 const poll_ms = 100
@@ -46,13 +46,7 @@ ${dbHelp}
     const place = outboxPlace(input)
     const to = input.positionals[0]!
     if (input.options["in-child"]) return copyInto(place, to)
-    try {
-      return await make(input, place, to)
-    } catch (error) {
-      if (!(error instanceof FileRefused)) throw error
-      note(`sturdy: ${printable(error.message)}.`)
-      return 1
-    }
+    return make(input, place, to)
   },
 }
 

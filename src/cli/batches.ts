@@ -9,6 +9,7 @@ import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page
 import { type Column, tableLines } from "./output/table.ts"
 import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 import { agoText, bytesText, count } from "./output/words.ts"
+import { placesText } from "./text/op-words.ts"
 
 export const batches: Command = {
   name: "batches",
@@ -35,7 +36,8 @@ ${pageHelp}
       return { page: readBatches(db, { stream, state, ...pageOf(batches, input) }), open }
     })
     if (input.options.json) for (const batch of page.batches) printJson({ version: 1, ...batch })
-    else if (page.batches.length > 0) for (const line of batchTable(page.batches, Date.now())) print(line)
+    else if (page.batches.length > 0)
+      for (const line of tableLines(page.batches, columnsAt(Date.now()), terminalWidth())) print(line)
     else note("no such batches")
     noteNext(page.next)
     if (open > 0 && !input.options.json) note(`${count(open, "op")} not sealed into a batch yet`)
@@ -64,15 +66,6 @@ const columnsAt = (now: number): Column<BatchSummary>[] => [
     drop: 5,
   },
 ]
-
-function batchTable(batches: readonly BatchSummary[], now: number): string[] {
-  const [title, ...rows] = tableLines(batches, columnsAt(now), terminalWidth())
-  return [toned("quiet", title!), ...rows]
-}
-
-export function placesText({ first_seq, last_seq }: { first_seq: number; last_seq: number }): string {
-  return first_seq === last_seq ? `#${first_seq}` : `#${first_seq}–${last_seq}`
-}
 
 function batchTone({ state }: BatchSummary, cell: string): string {
   return state === "in_flight" ? toned("warning", cell) : toned("quiet", cell)

@@ -1,4 +1,4 @@
-/** `sturdy dead list`: what the service refused for good, and how it hangs together. */
+/** `sturdy dead list`: what the service rejected for good, and how it hangs together. */
 import { type DeadLetterSummary, readDeadLetters } from "../inspect/dead-letters.ts"
 import { type Command, textOption } from "./input/command.ts"
 import { checkStreams } from "./input/known-stream.ts"
@@ -11,7 +11,7 @@ import { agoText } from "./output/words.ts"
 
 export const deadList: Command = {
   name: "dead list",
-  summary: "dead letters: what the service refused for good",
+  summary: "dead letters: what the service rejected for good",
   usage: `${dbUsage} [--stream NAME] [--code CODE] [--all] ${pageUsage} [--json]`,
   help: `
 Lists the ops that the service rejected for good and about which nobody has decided yet, oldest first, and draws which one
@@ -68,8 +68,7 @@ function deadTable(letters: readonly DeadLetterSummary[]): string[] {
   if (letters.length === 0) return []
   const graph = graphLines(letters)
   const rows = letters.map((letter, index) => ({ letter, graph: graph[index]! }))
-  const [title, ...lines] = tableLines(rows, columnsAt(Date.now()), terminalWidth())
-  return [toned("quiet", title!), ...lines]
+  return tableLines(rows, columnsAt(Date.now()), terminalWidth())
 }
 
 const columnsAt = (now: number): Column<Drawn>[] => [

@@ -19,7 +19,7 @@ that depends on another dead letter goes with that one's retry. Prints what was 
 
 ${choiceHelp}
 ${dbHelp}
-  --json         {"version","stream","op_id","as_op_id"} per op`,
+  --json         {"version","stream","op_id","retried_op_id"} per op`,
   options: { ...dbOption, ...choiceOptions },
   positionals: [0, Infinity],
   async run(input) {
@@ -36,7 +36,7 @@ ${dbHelp}
         const retried = retriedOrLeft(() => outbox.stream(stream).retry(op_id), left, input.options.all === true)
         for (const { op_id, as_op_id } of retried) {
           gone.add(op_id)
-          if (input.options.json) printJson({ version: 1, stream, op_id, as_op_id })
+          if (input.options.json) printJson({ version: 1, stream, op_id, retried_op_id: as_op_id })
           else print(`${op_id}  recorded again as ${toned("strong", as_op_id)}`)
         }
       }
@@ -50,14 +50,15 @@ ${dbHelp}
   },
 }
 
+/** What keeps one dead letter from being recorded again, and no other: also that its share was removed. */
+const leavesOne: ReadonlySet<string> = new Set(["dead_letter_dependent", "dead_letter_decided", "stream_closed"])
+
 /** Of all of a kind, some may wait for another's retry: told at the end, while the others go on. */
 function retriedOrLeft(retry: () => Retried[], left: SturdyError[], goOn: boolean): Retried[] {
   try {
     return retry()
   } catch (error) {
-    const waits =
-      error instanceof SturdyError && (error.code === "dead_letter_dependent" || error.code === "dead_letter_decided")
-    if (!goOn || !waits) throw error
+    if (!goOn || !(error instanceof SturdyError) || !leavesOne.has(error.code)) throw error
     left.push(error)
     return []
   }

@@ -12,7 +12,7 @@ import { count } from "./output/words.ts"
 
 export const deadShow: Command = {
   name: "dead show",
-  summary: "one dead letter: why it was refused, its call, and what hangs on it",
+  summary: "one dead letter: why it was rejected, its call, and what hangs on it",
   usage: `ID [--payload] ${dbUsage} [--json]`,
   help: `
 Shows a dead letter as \`sturdy show\` does, and which others a retry or a discard of it would take along. ID is an op_id,

@@ -1,19 +1,19 @@
 /** `sturdy doctor`: everything that can be wrong with an outbox and its surroundings, each with a cure. */
 import { resolve } from "node:path"
 import { followLinks } from "../store/place.ts"
-import { type Command, type ExitCode, type Input, UsageError } from "./input/command.ts"
+import { type Command, CommandError, type ExitCode, type Input, UsageError } from "./input/command.ts"
 import { examine } from "./doctor/examine.ts"
 import { putAside } from "./doctor/put-aside.ts"
 import { findingLines, totalLines } from "./doctor/report.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, placeText } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
-import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
+import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
+import { print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
 
 export const doctor: Command = {
   name: "doctor",
   summary: "everything that can be wrong with an outbox, each with a cure",
-  usage: `[--offline | --quarantine] [--header-env NAME=VARIABLE [--service URL]] ${dbUsage} [--json]`,
+  usage: `[--offline | --quarantine] ${headerUsage} ${dbUsage} [--json]`,
   help: `
 Looks at the file, its permissions and disk, the -wal, the database and every page of it, the lease, clocks, streams, and
 asks the services that are owed something (a redeem, which only reads). Changes nothing, and disturbs no program that has
@@ -73,12 +73,10 @@ async function examined(input: Input): Promise<ExitCode> {
 function quarantined(input: Input): ExitCode {
   const place = outboxPlace(input)
   const aside = putAside(place, resolve(followLinks(place.file)))
-  if (!aside) {
-    note(
-      `sturdy: ${placeText(place)} is not damaged, so it stays: ${commandLine(place, "doctor")} says what else is wrong`,
+  if (!aside)
+    throw new CommandError(
+      `${placeText(place)} is not damaged, so it stays: ${commandLine(place, "doctor")} says what else is wrong`,
     )
-    return 1
-  }
   const { file, message } = aside
   const get = commandLine({ file, by: "--db" }, "export")
   if (input.options.json) printJson({ version: 1, quarantined: file, message, export: get })

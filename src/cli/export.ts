@@ -25,7 +25,6 @@ import { Secrets, secretsIn } from "./outbox/secrets.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { note, printable } from "./output/terminal.ts"
 import { openSink, type Sink } from "./output/sink.ts"
-import { FileRefused } from "./output/whole-file.ts"
 import { count } from "./output/words.ts"
 
 /** Written at once. */
@@ -74,9 +73,7 @@ ${dbHelp}
       sink = openSink(textOption(input, "output"), reader)
       return await write(input, place, reader, found, sink)
     } catch (error) {
-      if (!(error instanceof FileRefused)) throw explained(error, place)
-      note(`sturdy: ${printable(error.message)}.`)
-      return 1
+      throw explained(error, place)
     } finally {
       sink?.abandon()
       reader?.close()

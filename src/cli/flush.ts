@@ -1,24 +1,24 @@
 /** `sturdy flush`: what is pending sent now, with progress. */
 import { type LeaseSummary, readLease } from "../inspect/lease.ts"
-import { readStatus, type Status } from "../inspect/status.ts"
+import { isQuiet, readStatus, type Status } from "../inspect/status.ts"
 import type { FlushReport } from "../answers.ts"
 import type { Outbox } from "../index.ts"
 import { actingOutbox } from "./outbox/acting.ts"
-import { cureOf } from "./text/block-cure.ts"
-import { type Command, type ExitCode, type Input, numberOption } from "./input/command.ts"
+import { blockText, cureOf } from "./text/block-cure.ts"
+import { type Command, CommandError, type ExitCode, type Input, numberOption } from "./input/command.ts"
 import { ask, isInteractive } from "./input/confirm.ts"
 import { holderText } from "./text/lease-text.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
-import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
 import { stopped } from "./input/stopped.ts"
-import { note, print, printable, printJson } from "./output/terminal.ts"
+import { print, printable, printJson } from "./output/terminal.ts"
 import { count, untilText } from "./output/words.ts"
 
 export const flush: Command = {
   name: "flush",
   summary: "send what is pending, now, and show how it goes",
-  usage: `[--wait] [--timeout SECONDS] [--header-env NAME=VARIABLE [--service URL]] ${dbUsage} [--json]`,
+  usage: `[--wait] [--timeout SECONDS] ${headerUsage} ${dbUsage} [--json]`,
   help: `
 Sends what is pending, as the program that records would: takes the lease, waits through outages with backoff, and ends when
 everything that was recorded before is settled or its stream is blocked. If another process holds the lease, that one is
@@ -56,7 +56,7 @@ Exit codes: 0 all settled; 1 not in time, or another process is at it; 3 a strea
 }
 
 function servicesOf({ streams }: Status): string[] {
-  const owing = streams.filter(({ state }) => state !== "idle" && state !== "removed")
+  const owing = streams.filter((stream) => !isQuiet(stream))
   return (owing.length > 0 ? owing : streams).map(({ service }) => service)
 }
 
@@ -71,8 +71,7 @@ async function waitsFor(lease: LeaseSummary, { status, input, place }: Held): Pr
   if (input.options.wait) return true
   const who = `${holderText(lease)}${lease.alive ? "" : " (of which nothing is known here)"} holds the lease and sends what is pending${nextOf(status)}`
   if (isInteractive() && !input.options.json) return ask(`${who}. Wait for it?`, true)
-  note(`sturdy: ${who}. Say --wait to wait for it; \`${commandLine(place, "watch")}\` shows how it goes.`)
-  return false
+  throw new CommandError(`${who}. Say --wait to wait for it; \`${commandLine(place, "watch")}\` shows how it goes`)
 }
 
 /** It keeps the lease while it waits, for what a Retry-After or its backoff says: nobody else may hurry it. */
@@ -144,7 +143,7 @@ function told(outbox: Outbox, report: FlushReport | undefined, { input, place, d
   else {
     for (const { stream, reason, message } of blocked) {
       const { text, command } = cureOf(reason, stream, place)
-      print(printable(`${stream}: blocked, ${reason} (${message})`))
+      print(`${printable(stream)} is blocked: ${blockText(reason, message)}`)
       print(`  ${text}${command === undefined ? "" : `\n    ${command}`}`)
     }
     if (report === undefined) print(`stopped: ${count(pending, "op")} still pending, nothing is lost`)

@@ -2,7 +2,7 @@
 /** The debug CLI: parse, dispatch, exit code. One file per command; commands are loaded when asked for. */
 import { SturdyError } from "../intent/error.ts"
 import { commandNames, loadCommand, overview } from "./commands.ts"
-import { exitOf, parseInput, UsageError, usageOf, type ExitCode } from "./input/command.ts"
+import { CommandError, exitOf, parseInput, UsageError, usageOf, type ExitCode } from "./input/command.ts"
 import { databaseError } from "./outbox/database-error.ts"
 import { enterTheirFolder } from "./input/called-as.ts"
 import { nearest } from "./input/nearest.ts"
@@ -52,7 +52,8 @@ function report(thrown: unknown): ExitCode {
     )
     return 2
   }
-  if (error instanceof SturdyError) note(`sturdy: ${printable(`${error.message}. ${error.hint}`)}`)
+  if (error instanceof CommandError) note(`sturdy: ${printable(error.message)}.`)
+  else if (error instanceof SturdyError) note(`sturdy: ${printable(`${error.message}. ${error.hint}`)}`)
   else note(`sturdy: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
   return exitOf(error)
 }

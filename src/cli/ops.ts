@@ -7,8 +7,9 @@ import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { noteNext, pageHelp, pageOf, pageOptions, pageUsage } from "./input/page.ts"
 import { sinceHelp, sinceOption } from "./input/since.ts"
 import { type Column, tableLines } from "./output/table.ts"
-import { note, print, printable, printJson, terminalWidth, toned } from "./output/terminal.ts"
-import { bytesText, durationText } from "./output/words.ts"
+import { note, print, printable, printJson, terminalWidth } from "./output/terminal.ts"
+import { ageText, bytesText } from "./output/words.ts"
+import { opTone } from "./text/op-words.ts"
 
 export const ops: Command = {
   name: "ops",
@@ -51,7 +52,7 @@ ${pageHelp}
       return readOps(db, filter)
     })
     if (input.options.json) for (const op of page.ops) printJson({ version: 1, ...op })
-    else if (page.ops.length > 0) for (const line of opTable(page.ops, now)) print(line)
+    else if (page.ops.length > 0) for (const line of tableLines(page.ops, columnsAt(now), terminalWidth())) print(line)
     else note("no such ops")
     noteNext(page.next)
     return 0
@@ -67,16 +68,5 @@ const columnsAt = (now: number): Column<OpSummary>[] => [
   { title: "METHOD", text: (op) => printable(op.method), shrink: 8, drop: 1 },
   { title: "KEY", text: (op) => printable(op.key ?? "-"), shrink: 6, middle: true, drop: 2 },
   { title: "SIZE", text: (op) => bytesText(op.bytes), align: "right", drop: 5 },
-  { title: "AGE", text: (op) => durationText(Math.max(0, now - op.time_created)), align: "right", drop: 6 },
+  { title: "AGE", text: (op) => ageText(op.time_created, now), align: "right", drop: 6 },
 ]
-
-export function opTable(ops: readonly OpSummary[], now: number): string[] {
-  const [title, ...rows] = tableLines(ops, columnsAt(now), terminalWidth())
-  return [toned("quiet", title!), ...rows]
-}
-
-export function opTone(state: string, cell: string): string {
-  if (state === "failed") return toned("bad", cell)
-  if (state === "in_flight") return toned("warning", cell)
-  return state === "pending" ? cell : toned("quiet", cell)
-}

@@ -6,14 +6,14 @@ import type { Command } from "./input/command.ts"
 import { confirmed, yesHelp, yesOption } from "./input/confirm.ts"
 import { checkStream } from "./input/known-stream.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
-import { headerHelp, headerOptions, headersOption } from "./input/service-header.ts"
+import { headerHelp, headerOptions, headersOption, headerUsage } from "./input/service-header.ts"
 import { wrapped } from "./output/table.ts"
 import { note, print, printable, printJson, terminalWidth } from "./output/terminal.ts"
 
 export const refRotate: Command = {
   name: "ref rotate",
   summary: "give a stream's share another secret; whoever has the old one is out",
-  usage: `STREAM [--yes] [--header-env NAME=VARIABLE] ${dbUsage} [--json]`,
+  usage: `STREAM [--yes] ${headerUsage} ${dbUsage} [--json]`,
   help: `
 Draws another secret for the share, stores it here, and has the service take it in the place of the old one. From then on the
 old secret and every capability that was derived from it open nothing. The program that has the outbox open goes on with the new

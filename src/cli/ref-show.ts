@@ -5,7 +5,7 @@ import { type Command, UsageError } from "./input/command.ts"
 import { checkStream } from "./input/known-stream.ts"
 import { commandLine, dbHelp, dbOption, dbUsage, outboxPlace, readOutbox } from "./outbox/outbox-place.ts"
 import { type Column, tableLines } from "./output/table.ts"
-import { note, escaped, print, printable, printJson, printSecret, terminalWidth, toned } from "./output/terminal.ts"
+import { note, escaped, print, printable, printJson, printSecret, terminalWidth } from "./output/terminal.ts"
 
 export const refShow: Command = {
   name: "ref show",
@@ -32,8 +32,7 @@ ${dbHelp}
     else if (json) for (const row of rows) printJson({ version: 1, ...refOf(row) })
     else if (rows.length === 0) note("no streams yet")
     else {
-      const [title, ...lines] = tableLines(rows.map(refOf), columns, terminalWidth())
-      for (const line of [toned("quiet", title!), ...lines]) print(line)
+      for (const line of tableLines(rows.map(refOf), columns, terminalWidth())) print(line)
     }
     return 0
   },

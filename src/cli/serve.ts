@@ -1,7 +1,7 @@
 /** `sturdy serve`: the share service on this machine, in one SQLite file. */
 import { isIP } from "node:net"
 import { serveShareService, type RunningShareService, type ServiceEvent } from "../service/index.ts"
-import { type Command, numberOption, textOption } from "./input/command.ts"
+import { type Command, CommandError, numberOption, textOption } from "./input/command.ts"
 import { note, print, printJson } from "./output/terminal.ts"
 import { stopped } from "./input/stopped.ts"
 
@@ -25,7 +25,6 @@ Example: sturdy serve --port 8787 --data share.db`,
     const port = numberOption(serve, input, "port", { min: 0, max: 65535 }) ?? 0
     const file = textOption(input, "data") ?? "share.db"
     const service = start(file, port, textOption(input, "host") ?? "127.0.0.1")
-    if (!service) return 1
     // Before anything is printed: whoever reads the line may stop it at once.
     const end = stopped().asked
     if (input.options.json) printJson({ url: service.url })
@@ -39,22 +38,23 @@ Example: sturdy serve --port 8787 --data share.db`,
   },
 }
 
-/** Undefined, and one line said, if it cannot: neither is a fault of the command line nor of ours. */
-function start(file: string, port: number, hostname: string): RunningShareService | undefined {
+/** @throws CommandError if it cannot: that is a fault neither of the command line nor of ours */
+function start(file: string, port: number, hostname: string): RunningShareService {
   try {
     return serveShareService({ file, port, hostname, observe: reportFailure })
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : ""
     if (code === "EADDRINUSE" && !isIpOrName(hostname))
-      note(`sturdy: ${hostname} is no address. Choose another with --host.`)
-    else if (code === "EADDRINUSE")
-      note(`sturdy: port ${port} at ${hostname} is taken. Choose another with --port, or 0 for a free one.`)
-    else if (code === "EADDRNOTAVAIL")
-      note(`sturdy: ${hostname} is no address of this machine. Choose another with --host.`)
-    else if (/^(SQLITE_|E[A-Z]+$)/.test(code))
-      note(`sturdy: ${file} cannot be opened as a service's database (${code}). Name another file with --data.`)
-    else throw error
-    return
+      throw new CommandError(`${hostname} is no address. Choose another with --host`)
+    if (code === "EADDRINUSE")
+      throw new CommandError(`port ${port} at ${hostname} is taken. Choose another with --port, or 0 for a free one`)
+    if (code === "EADDRNOTAVAIL")
+      throw new CommandError(`${hostname} is no address of this machine. Choose another with --host`)
+    if (/^(SQLITE_|E[A-Z]+$)/.test(code))
+      throw new CommandError(
+        `${file} cannot be opened as a service's database (${code}). Name another file with --data`,
+      )
+    throw error
   }
 }
 

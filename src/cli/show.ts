@@ -17,7 +17,7 @@ export const show: Command = {
   summary: "one op or batch: its state, why, what it hangs on and what hangs on it",
   usage: `ID [--payload] ${dbUsage} [--json]`,
   help: `
-Shows an op: where it stands, its call, its batch and unit, what it depends on and what depends on it, why it was refused.
+Shows an op: where it stands, its call, its batch and unit, what it depends on and what depends on it, why it was rejected.
 Or a batch, its ops drawn as a graph of what depends on what. ID is an op_id or batch_id, or the beginning of one. Only
 reads.
 

@@ -1,7 +1,7 @@
 /** `sturdy status`: does anything stand, and why? One screen, whatever is pending. */
 import { type LeaseSummary, readLease } from "../inspect/lease.ts"
 import { type OutboxFileSummary, outboxFileSummary, readSchema, type SchemaSummary } from "../inspect/outbox-file.ts"
-import { needsPerson, readStatus, type Status, type StreamSummary } from "../inspect/status.ts"
+import { isQuiet, needsPerson, readStatus, type Status, type StreamSummary, totalsOf } from "../inspect/status.ts"
 import { version as schema_version } from "../store/migrate.ts"
 import packageJson from "../../package.json" with { type: "json" }
 import type { Command } from "./input/command.ts"
@@ -89,8 +89,6 @@ function screen({ place, now, found, lease, schema, file }: View): string[] {
   return lines
 }
 
-const isQuiet = ({ state }: StreamSummary) => state === "idle" || state === "removed"
-
 const urgency = (stream: StreamSummary) => (needsPerson(stream) ? 0 : stream.state === "waiting" ? 1 : 2)
 
 function byUrgency(a: StreamSummary, b: StreamSummary): number {
@@ -108,7 +106,7 @@ function totalText(found: Status, active: number): string {
   const { streams, pending, dead } = found
   const quiet = streams.length - active
   const total = `${pending.toLocaleString("en")} pending, ${dead.toLocaleString("en")} dead, ${count(streams.length, "stream")}${quiet > 0 && active > 0 ? ` (${quiet.toLocaleString("en")} quiet)` : ""}`
-  const stands = streams.filter(needsPerson).length
-  if (stands === 0) return toned("strong", total)
-  return toned("bad", `${total}; ${count(stands, "stream needs", "streams need")} a person`)
+  const { in_need } = totalsOf(streams)
+  if (in_need === 0) return toned("strong", total)
+  return toned("bad", `${total}; ${count(in_need, "stream needs", "streams need")} a person`)
 }

@@ -1,19 +1,10 @@
 /** `sturdy streams`: every stream of the outbox, a row each. */
 import { readLease } from "../inspect/lease.ts"
-import { readStreams, type StreamSummary } from "../inspect/status.ts"
+import { readStreams, streamStates } from "../inspect/status.ts"
 import { type Command, wordOption } from "./input/command.ts"
 import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
 import { streamTable } from "./text/stream-table.ts"
 import { note, print, printJson, terminalWidth } from "./output/terminal.ts"
-
-const states = [
-  "idle",
-  "pending",
-  "waiting",
-  "blocked",
-  "removing",
-  "removed",
-] as const satisfies StreamSummary["state"][]
 
 export const streams: Command = {
   name: "streams",
@@ -23,12 +14,12 @@ export const streams: Command = {
 Lists every stream of the outbox. Only reads.
 
 ${dbHelp}
-  --state STATE  ${states.join(", ")}
+  --state STATE  ${streamStates.join(", ")}
   --json         one stream per line`,
   options: { ...dbOption, state: { type: "string" } },
   positionals: 0,
   async run(input) {
-    const state = wordOption(streams, input, "state", states)
+    const state = wordOption(streams, input, "state", streamStates)
     const now = Date.now()
     const { all, lease } = readOutbox(input, (db) => ({ all: readStreams(db), lease: readLease(db, now) }))
     const found = all.filter((stream) => state === undefined || stream.state === state)

@@ -14,6 +14,7 @@ import {
   type ExitCode,
 } from "./input/command.ts"
 import { checkStreams } from "./input/known-stream.ts"
+import { stopped } from "./input/stopped.ts"
 import { looks, type Seen } from "./watch/looks.ts"
 import { dbHelp, dbOption, dbUsage, type OutboxPlace, readOutbox } from "./outbox/outbox-place.ts"
 import { JsonReport, LinesReport, ScreenReport, type WatchReport } from "./watch/watch-report.ts"
@@ -55,18 +56,17 @@ ${dbHelp}
     })
     const ended = new AbortController()
     const end = () => ended.abort()
-    for (const signal of signals) process.once(signal, end)
+    const { asked, done } = stopped(["SIGINT", "SIGTERM", "SIGHUP"])
+    void asked.then(end)
     try {
       using report = reportFor(input, place, end)
       const last = await tellAll(report, looks(place, first, { interval_ms, count, signal: ended.signal }), stream)
       return ended.signal.aborted ? 0 : exitAfter(last)
     } finally {
-      for (const signal of signals) process.off(signal, end)
+      done()
     }
   },
 }
-
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
 /** What the last look showed. */
 interface Last {

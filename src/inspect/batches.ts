@@ -16,7 +16,7 @@ export interface BatchSummary {
   last_seq: number
   ops: number
   bytes: number
-  /** Ops of it that were refused for good, whatever was decided about them since. */
+  /** Ops of it that were rejected for good, whatever was decided about them since. */
   rejected: number
   time_frozen: number
   time_settled: number | null
@@ -40,11 +40,12 @@ export interface BatchesFilter {
 /** With global places. */
 type Row = BatchSummary
 
+// By the cursor, as op_state: what a server_reset made pending again keeps the time at which it was settled first.
 const batchSql = `select batch_id, name as stream,
-    case when time_settled is not null then 'settled' when time_closed is not null then 'discarded' else 'in_flight' end as state,
+    case when last_seq <= cursor then 'settled' when time_closed is not null then 'discarded' else 'in_flight' end as state,
     first_seq, last_seq, op_count as ops, bytes,
     (select count(*) from sturdy_dead_letter dead where dead.seq >= first_seq and dead.seq <= last_seq) as rejected,
-    time_frozen, time_settled
+    time_frozen, case when last_seq <= cursor then time_settled end as time_settled
   from sturdy_batch join sturdy_stream stream on stream.stream_id = first_seq >> 32`
 
 /** In the order of streams and places. */

@@ -1,7 +1,7 @@
 /** One look at an outbox: all that is needed to tell what happened since the look before. Index look-ups only. */
 import type { Database } from "bun:sqlite"
 import { type LeaseSummary, readLease } from "./lease.ts"
-import { needsPerson, readStreams, type StreamSummary } from "./status.ts"
+import { readStreams, type StreamSummary } from "./status.ts"
 
 export interface Look {
   /** ms since the epoch. */
@@ -21,10 +21,4 @@ export function readLook(db: Database, now: number): Look {
   } finally {
     db.run("rollback")
   }
-}
-
-/** Of all its streams. */
-export function totalsOf({ streams }: Look): { pending: number; dead: number; posts: number; stand: number } {
-  const sum = (field: "pending" | "dead" | "posts") => streams.reduce((total, stream) => total + stream[field], 0)
-  return { pending: sum("pending"), dead: sum("dead"), posts: sum("posts"), stand: streams.filter(needsPerson).length }
 }

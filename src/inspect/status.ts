@@ -4,18 +4,27 @@ import { hintOf } from "../flusher/block.ts"
 import type { StreamRow } from "../store/stream.ts"
 import { localSeq } from "../store/stream.ts"
 
+export const streamStates = ["idle", "pending", "waiting", "blocked", "removing", "removed"] as const
+export type StreamState = (typeof streamStates)[number]
+
 export interface StreamSummary {
   stream: string
+  /** Its endpoint, as it is stored. */
   service: string
   share_id: string
+  /** Ops that are not settled. */
   pending: number
+  /** Dead letters about which nobody has decided. */
   dead: number
-  state: "idle" | "pending" | "waiting" | "blocked" | "removing" | "removed"
+  /** `waiting`: an attempt failed, or the service asked to wait. `removing`: its removal is not settled yet. */
+  state: StreamState
   /** Attempts that failed in a row; while blocked, the probes. */
   attempts: number
   /** Of the next attempt or probe, ms since the epoch; null if none waits. */
   next_attempt_at: number | null
+  /** What the last attempt that failed met. */
   last_error: string | null
+  /** The reason, one of `flusher/block.ts`, or of a newer Sturdy. */
   block: string | null
   block_message: string | null
   /** What a person can do about the block. */
@@ -24,10 +33,13 @@ export interface StreamSummary {
   time_blocked: number | null
   /** Why the host's `resync` hook is still to be told. */
   resync_owed: string | null
+  /** These five since the stream was opened. */
   twins: number
   server_resets: number
   posts: number
+  /** Settled. */
   batches: number
+  /** Ops that newer ones replaced before they were sent. */
   superseded: number
   /** Name of the wire protocol in which the service has answered; null as long as it has not. */
   protocol: string | null
@@ -45,10 +57,12 @@ export interface StreamSummary {
   time_last_ack: number | null
   /** Settled ops that are still kept, for a service that loses data. */
   retained_ops: number
+  /** As they are sent, in batches. */
   retained_bytes: number
 }
 
 export interface Status {
+  /** Of this form. */
   version: number
   pending: number
   dead: number
@@ -59,14 +73,15 @@ interface Row extends StreamRow {
   last_seq: number
   time_oldest: number | null
   time_last_ack: number | null
+  frozen_ops: number | null
 }
 
 export const status_version = 1
 
 export function readStatus(db: Database): Status {
   const streams = readStreams(db)
-  const sum = (field: "pending" | "dead") => streams.reduce((total, stream) => total + stream[field], 0)
-  return { version: status_version, pending: sum("pending"), dead: sum("dead"), streams }
+  const { pending, dead } = totalsOf(streams)
+  return { version: status_version, pending, dead, streams }
 }
 
 /** In the order in which they were opened first. */
@@ -74,12 +89,37 @@ export function readStreams(db: Database): StreamSummary[] {
   return (db.prepare(streamsSql).all() as Row[]).map(summaryOf)
 }
 
+export interface Totals {
+  pending: number
+  dead: number
+  posts: number
+  /** Streams that need a person. */
+  in_need: number
+}
+
+export function totalsOf(streams: readonly StreamSummary[]): Totals {
+  const totals = { pending: 0, dead: 0, posts: 0, in_need: 0 }
+  for (const stream of streams) {
+    totals.pending += stream.pending
+    totals.dead += stream.dead
+    totals.posts += stream.posts
+    if (needsPerson(stream)) totals.in_need += 1
+  }
+  return totals
+}
+
+/** Nothing is to be sent. */
+export function isQuiet({ state }: Pick<StreamSummary, "state">): boolean {
+  return state === "idle" || state === "removed"
+}
+
 /** The stream stands, or something of it was refused for good: it does not get well by itself, or not soon. */
 export function needsPerson({ block, dead }: Pick<StreamSummary, "block" | "dead">): boolean {
   return block !== null || dead > 0
 }
 
-// Look-ups by place only: of a stream's last op, its first pending one, and its last settled batch.
+// Look-ups by place only: of a stream's last op, its first pending one, its last settled batch, and those in flight: few,
+// but after a server_reset, when places without an op may lie among theirs.
 const streamsSql = `select *,
     max(cursor, coalesce((select max(seq) from sturdy_op op
       where op.seq >= stream.stream_id << 32 and op.seq < (stream.stream_id + 1) << 32), 0)) as last_seq,
@@ -87,7 +127,9 @@ const streamsSql = `select *,
       where op.seq > stream.cursor and op.seq < (stream.stream_id + 1) << 32 order by op.seq limit 1) as time_oldest,
     (select time_settled from sturdy_batch batch
       where batch.first_seq > stream.stream_id << 32 and batch.first_seq <= stream.cursor
-      order by batch.first_seq desc limit 1) as time_last_ack
+      order by batch.first_seq desc limit 1) as time_last_ack,
+    (select sum(op_count) from sturdy_batch batch
+      where batch.first_seq > stream.cursor and batch.first_seq < (stream.stream_id + 1) << 32) as frozen_ops
   from sturdy_stream stream order by stream_id`
 
 function summaryOf(row: Row): StreamSummary {
@@ -120,7 +162,7 @@ function summaryOf(row: Row): StreamSummary {
     epoch: row.epoch,
     recorded: localSeq(row.last_seq),
     cursor: localSeq(row.cursor),
-    in_flight: isClosed ? 0 : Math.min(pending, Math.max(0, row.frozen_seq - row.cursor)),
+    in_flight: isClosed ? 0 : (row.frozen_ops ?? 0),
     time_oldest: isClosed ? null : row.time_oldest,
     time_last_ack: row.time_last_ack,
     retained_ops: row.retained_ops,
@@ -128,7 +170,7 @@ function summaryOf(row: Row): StreamSummary {
   }
 }
 
-function stateOf(row: Row, pending: number): StreamSummary["state"] {
+function stateOf(row: Row, pending: number): StreamState {
   if (row.time_closed !== null) return "removed"
   if (row.block !== null) return "blocked"
   if (row.time_removal !== null) return "removing"

@@ -7,7 +7,7 @@ import { isDamage, isDamageCode } from "./fault.ts"
 import { hasRoots, rebuildFirstPage } from "./first-page.ts"
 import { Handle } from "./handle.ts"
 import { OutboxView } from "./reading.ts"
-import { copyPlainly } from "./plain-copy.ts"
+import { fromPlainCopy } from "./plain-copy.ts"
 import { isOutbox } from "./quarantine.ts"
 
 export interface DamagedView {
@@ -48,14 +48,10 @@ function findTables(db: Database): void {
 }
 
 function rebuilt(path: string, error: unknown): DamagedView {
-  const copy = copyPlainly(path, systemClock)
-  if (!copy) throw error
   try {
-    rebuildFirstPage(copy.file)
-    const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI
-    const db = new Handle(`${pathToFileURL(copy.file)}?immutable=1`, flags)
-    findTables(db)
-    if (!isOutbox(path) && !hasMeta(db)) throw error
+    const copy = fromPlainCopy(path, systemClock, (file) => openRebuilt(file, path))
+    if (!copy?.opened) throw error
+    const db = copy.opened
     return {
       read: (body) => body(db),
       note: "its first page, or its schema, cannot be read: read from a copy made just now, with a new one",
@@ -64,12 +60,24 @@ function rebuilt(path: string, error: unknown): DamagedView {
     }
   } catch (cause) {
     // Not even a copy could be made to show its tables: the first reason is the better one.
-    if (isDamage(cause)) throw error
-    throw cause
-  } finally {
-    // What is open stays readable.
-    copy.remove()
+    throw isDamage(cause) ? error : cause
   }
+}
+
+/** Undefined if it shows no outbox either. */
+function openRebuilt(copy: string, path: string): Handle | undefined {
+  rebuildFirstPage(copy)
+  const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI
+  const db = new Handle(`${pathToFileURL(copy)}?immutable=1`, flags)
+  try {
+    findTables(db)
+    if (isOutbox(path) || hasMeta(db)) return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  db.close()
+  return
 }
 
 /** Behind a first page of ours everything is an outbox, so it must be seen by what is in it. */

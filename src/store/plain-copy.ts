@@ -9,38 +9,44 @@ import { join } from "node:path"
 import { SturdyError } from "../intent/error.ts"
 import type { Clock } from "../intent/seam.ts"
 import { isOpenHere } from "./database.ts"
-import { atOneInstant, suffixes } from "./instant.ts"
+import { sqliteCode } from "./fault.ts"
+import { Handle } from "./handle.ts"
+import { holdingSignals } from "./held-signals.ts"
+import { atOneInstant, hasHotJournal, suffixes } from "./instant.ts"
 import { followLinks, statOf, systemCode } from "./place.ts"
 
-export interface PlainCopy {
-  file: string
-  /** With all beside it. Who has it open reads on. */
-  remove(): void
-}
-
 /**
- * One instant of the file and its -wal, in a folder of its own (0700) among the temporary ones; undefined if this
- * process has it open, or somebody writes without a pause.
+ * What `open` makes of a copy of one instant of the file and its -wal, in a folder of its own (0700) among the temporary
+ * ones, which is gone then: what is open stays readable. Undefined if this process has the file open, or somebody writes
+ * without a pause. A signal that ends the process waits meanwhile.
  *
- * @throws SturdyError `database_unopenable`, `disk_full`.
+ * @throws SturdyError `database_unopenable`, `disk_full`; and as `open`.
  */
-export function copyPlainly(path: string, clock: Clock): PlainCopy | undefined {
+export function fromPlainCopy<T>(path: string, clock: Clock, open: (copy: string) => T): { opened: T } | undefined {
   const original = followLinks(path)
   if (isOpenHere(original)) return
-  const folder = makeFolder(path)
-  const remove = () => rmSync(folder, { recursive: true, force: true })
-  const file = join(folder, "outbox.db")
+  return holdingSignals(clock, () => {
+    const folder = makeFolder(path)
+    try {
+      const file = join(folder, "outbox.db")
+      return isCopied(path, original, file, clock) ? { opened: open(file) } : undefined
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+}
+
+function isCopied(path: string, original: string, file: string, clock: Clock): boolean {
+  const copyAll = () => {
+    for (const suffix of suffixes) copy(original + suffix, file + suffix)
+  }
   try {
-    const made = atOneInstant(original, clock, () => {
-      for (const suffix of suffixes) copy(original + suffix, file + suffix)
-    })
-    if (made) return { file, remove }
+    if (!atOneInstant(original, clock, copyAll, { walMayGrow: true })) return false
+    rollBack(file)
+    return true
   } catch (cause) {
-    remove()
     throw copyError(path, cause)
   }
-  remove()
-  return
 }
 
 function makeFolder(path: string): string {
@@ -62,6 +68,20 @@ function copy(from: string, to: string): void {
     throw error
   }
   chmodSync(to, 0o600)
+}
+
+/** As SQLite would in the file itself: what an unfinished transaction has changed is put back. */
+function rollBack(copy: string): void {
+  if (!hasHotJournal(copy)) return
+  const db = new Handle(copy, { create: false, readwrite: true })
+  try {
+    db.prepare("select count(*) from sqlite_schema").get()
+  } catch (error) {
+    // Whoever reads it meets that too.
+    if (sqliteCode(error) === undefined) throw error
+  } finally {
+    db.close()
+  }
 }
 
 function copyError(path: string, cause: unknown): unknown {

@@ -8,11 +8,12 @@ import { systemClock } from "../intent/system.ts"
 import { openDatabaseForReading } from "./database.ts"
 import { storageError } from "./fault.ts"
 import { bytesOf, followLinks } from "./place.ts"
-import { signatureOf } from "./instant.ts"
-import { copyPlainly } from "./plain-copy.ts"
+import { hasHotJournal, signatureOf } from "./instant.ts"
+import { fromPlainCopy } from "./plain-copy.ts"
 
-/** Of reads during which the file changed under a handle that was told that it does not. */
-const tries_max = 5
+/** Of reads during which the file changed under a handle that was told that it does not; and the time between two, ms. */
+const tries_max = 30
+const pause_ms = 3
 
 export interface ReadingOptions {
   /** If not, who is kept out is told so: for who looks again and again, and would copy again and again. @default true */
@@ -24,6 +25,8 @@ export class OutboxView {
   #db: Database | undefined
   /** Of a file without a -wal, which is read without locks: who opens it now may change it. */
   #unlocked: string | undefined
+  /** A transaction without a -wal changes the file itself: only SQLite could tell what it was before, and must write to do so. */
+  #isUnfinished = false
   #copied = false
   /** What the reader should know about what is read, for people. */
   note: string | undefined
@@ -45,6 +48,10 @@ export class OutboxView {
         const found = body((this.#db ??= this.#open()))
         if (!this.#isChanged()) return found
       } catch (error) {
+        if (this.#isUnfinished && tries < tries_max) {
+          this.#again()
+          continue
+        }
         if (!this.#isChanged()) this.#db = this.#openCopy(error)
       }
       if (!this.#isChanged()) continue
@@ -54,8 +61,13 @@ export class OutboxView {
           `reading ${this.path}: it changed under every look`,
           "Call again in a moment; if it stays, see which process opens and closes it.",
         )
-      this.#release()
+      this.#again()
     }
+  }
+
+  #again(): void {
+    this.#release()
+    systemClock.block(pause_ms)
   }
 
   close(): void {
@@ -64,28 +76,28 @@ export class OutboxView {
 
   #open(): Database {
     this.#unlocked = bytesOf(`${this.path}-wal`) > 0 ? undefined : signatureOf(this.path)
+    this.#isUnfinished = this.#unlocked !== undefined && hasHotJournal(this.path)
+    if (this.#isUnfinished)
+      throw new SturdyError(
+        "busy",
+        `reading ${this.path}: a transaction in it is being written, or was cut off and is still to be rolled back`,
+        "Call again in a moment; if it stays, start the program whose database it is: that rolls it back.",
+      )
     return openDatabaseForReading(this.path)
   }
 
   /** In place of the file itself, if that is what helps. @throws what was caught */
   #openCopy(error: unknown): Database {
     const mayCopy = this.options.copies !== false && !this.#copied
-    const why = !mayCopy ? undefined : reasonToCopy(storageError(error, `reading ${this.path}`))
+    const known = storageError(error, `reading ${this.path}`)
+    const why = !mayCopy ? undefined : this.#isUnfinished ? unfinished : reasonToCopy(known)
     if (why === undefined) throw error
     this.#release()
-    const copy = copyPlainly(this.path, systemClock)
+    const copy = fromPlainCopy(this.path, systemClock, (file) => openedCopy(file, this.path))
     if (!copy) throw error
     this.#copied = true
-    try {
-      const db = openDatabaseForReading(copy.file)
-      this.note = `${why}: read from a copy made just now`
-      return db
-    } catch (cause) {
-      throw named(cause, copy.file, this.path)
-    } finally {
-      // What is open stays readable, and nothing is left behind however this process ends.
-      copy.remove()
-    }
+    this.note = `${why}: read from a copy made just now`
+    return copy.opened
   }
 
   #isChanged(): boolean {
@@ -96,8 +108,11 @@ export class OutboxView {
     this.#db?.close()
     this.#db = undefined
     this.#unlocked = undefined
+    this.#isUnfinished = false
   }
 }
+
+const unfinished = "in the middle of a transaction of another process, or of one that was killed"
 
 function reasonToCopy(error: unknown): string | undefined {
   if (!(error instanceof SturdyError)) return
@@ -106,11 +121,15 @@ function reasonToCopy(error: unknown): string | undefined {
   return
 }
 
-/** The copy is gone: it is the original that a person can look at. */
-function named(error: unknown, copy: string, path: string): unknown {
-  if (!(error instanceof SturdyError)) return error
-  const { code, message, hint, cause } = error
-  return new SturdyError(code, message.replaceAll(copy, path), hint, { cause })
+/** The copy is gone when this is told: it is the original that a person can look at. */
+function openedCopy(copy: string, path: string): Database {
+  try {
+    return openDatabaseForReading(copy)
+  } catch (error) {
+    if (!(error instanceof SturdyError)) throw error
+    const { code, message, hint, cause } = error
+    throw new SturdyError(code, message.replaceAll(copy, path), hint, { cause })
+  }
 }
 
 /** One question. */

@@ -5,7 +5,7 @@ import { openOutbox } from "../../src/outbox.ts"
 import { openBox, record } from "../flusher/box.ts"
 import { many } from "../many.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-import { closedOutbox, hashes, leafOf, ruin } from "../store/damage.ts"
+import { closedOutbox, hashes, largeOutbox, leafOf, ruin } from "../store/damage.ts"
 import { tempDir } from "../temp-dir.ts"
 import { expectOneLine } from "./one-line.ts"
 import { cli, lastJson, run } from "./run.ts"
@@ -93,7 +93,7 @@ describe("backup", () => {
 
   test.each(["SIGINT", "SIGTERM"] as const)("interrupted by %s leaves nothing, and ends by it", async (signal) => {
     await using dir = tempDir()
-    closedOutbox(dir.file(), many(60_000))
+    largeOutbox(dir.file(), 60_000)
     const child = cli(["backup", dir.file("copy.db"), "--db", dir.file()])
     const unfinished = () => readdirSync(dir.path).find((name) => name.endsWith(".unfinished"))
     while (!unfinished() || statSync(dir.file(unfinished()!)).size === 0) await Bun.sleep(1)

@@ -123,8 +123,8 @@ describe("dead list", () => {
   test("of a retried one, show names the op that was recorded for it", async () => {
     await using box = await openCliBox()
     const [, , list] = await refused(box)
-    const { as_op_id } = lastJson((await box.run("dead", "retry", list!, "--json")).out)
-    expect((await box.run("dead", "show", list!)).out).toContain(`recorded again as ${String(as_op_id)}`)
+    const { retried_op_id } = lastJson((await box.run("dead", "retry", list!, "--json")).out)
+    expect((await box.run("dead", "show", list!)).out).toContain(`recorded again as ${String(retried_op_id)}`)
   })
 
   test("shows no secret that a service's message repeats, nor does show", async () => {

@@ -100,6 +100,23 @@ describe("dead show", () => {
 })
 
 describe("dead retry", () => {
+  test("--all goes on behind those of a share that was removed, and says that they are left", async () => {
+    await using box = await openCliBox()
+    box.refused.add("gone").add("plan")
+    await box.host(async (outbox, notes) => {
+      const gone = outbox.stream("gone", outbox.newRef(box.endpoint), { create: { session_id: "gone" } })
+      notes.record({ method: "create", args: [{ title: "plan" }] })
+      gone.record({ method: "create", args: [{ title: "gone" }] })
+      await outbox.flush()
+      notes.remove()
+      gone.record({ method: "create", args: [{ title: "gone" }] })
+    })
+    const { code, out, err } = await box.run("dead", "retry", "--all")
+    expect([code, lines(out).length]).toEqual([3, 2])
+    expect(err).toContain("left: ")
+    expect(err).toContain("2 ops recorded again")
+  })
+
   test("records it again with what hangs on it, and a flush sends it", async () => {
     await using box = await openCliBox()
     const { plan } = await refusedNotes(box)
@@ -108,7 +125,12 @@ describe("dead retry", () => {
     expect(code).toBe(0)
     const told = lines(out).map((line) => JSON.parse(line))
     expect(told).toHaveLength(3)
-    expect(told[0]).toEqual({ version: 1, stream: "notes", op_id: plan, as_op_id: expect.stringMatching(/^\w{26}$/) })
+    expect(told[0]).toEqual({
+      version: 1,
+      stream: "notes",
+      op_id: plan,
+      retried_op_id: expect.stringMatching(/^\w{26}$/),
+    })
     expect(box.applied).toEqual([])
     expect((await box.run("flush")).code).toBe(0)
     expect(box.applied).toEqual(["plan", "plan#work", "x#y"])

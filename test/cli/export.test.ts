@@ -6,7 +6,7 @@ import { openOutbox } from "../../src/outbox.ts"
 import { many } from "../many.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
-import { closedOutbox, flip, hashes, killedOutbox, leafOf, ruin } from "../store/damage.ts"
+import { closedOutbox, flip, hashes, killedOutbox, largeOutbox, leafOf, ruin } from "../store/damage.ts"
 import { expectOneLine } from "./one-line.ts"
 import { cli, type Ran, run } from "./run.ts"
 
@@ -123,7 +123,7 @@ describe("export", () => {
 
   test("piped into something that stops reading ends without a trace", async () => {
     await using dir = tempDir()
-    closedOutbox(dir.file(), many(20_000))
+    largeOutbox(dir.file(), 20_000)
     const main = join(import.meta.dir, "../../src/cli/main.ts")
     const line = `"${process.execPath}" "${main}" export --db "${dir.file()}" | head -2`
     const child = Bun.spawn(["sh", "-c", line], { stdout: "pipe", stderr: "pipe" })
@@ -171,7 +171,7 @@ describe("export --output", () => {
 
   test("interrupted leaves nothing, and ends by the signal", async () => {
     await using dir = tempDir()
-    closedOutbox(dir.file(), many(60_000))
+    largeOutbox(dir.file(), 60_000)
     const child = cli(["export", "--db", dir.file(), "--output", dir.file("out.jsonl")])
     while (!readdirSync(dir.path).some((name) => name.endsWith(".unfinished"))) await Bun.sleep(1)
     child.kill("SIGINT")

@@ -31,7 +31,7 @@ describe("flush", () => {
     }, false)
     const { code, out } = await box.run("flush")
     expect(code).toBe(3)
-    expect(out).toContain("notes: blocked, share_unknown")
+    expect(out).toContain("notes is blocked: share_unknown")
     expect(out).toContain(`sturdy ref show notes --db ${box.file}`)
     expect(out).toContain("1 op still pending")
   })

@@ -27,6 +27,13 @@ describe("a graph of ops", () => {
     expect(drawing(text)).toEqual(lines)
   })
 
+  test("opens no lane beyond the tenth: what depends on that op names it", () => {
+    const firsts = Array.from("abcdefghijkl")
+    const lines = drawing([...firsts, ...firsts.map((op) => `${op}2<${op}`)].join(" "))
+    expect(Math.max(...lines.map((line) => line.length))).toBe(21)
+    expect(lines.filter((line) => line.includes("●"))).toHaveLength(10)
+  })
+
   test("of any ops has a line per op, each with one node, all of one width and of at most eleven lanes", () => {
     const arbitrary = fc
       .array(fc.array(fc.nat({ max: 40 }), { maxLength: 3 }), { maxLength: 40 })

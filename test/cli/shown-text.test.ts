@@ -100,6 +100,29 @@ test("of two texts that do not fit the longer gives way", () => {
   expect(tableLines(["x"], columns, 15)[1]).toBe("short  a long …")
 })
 
+test("of a stream its name, state, what is pending and dead stay, then why; what it has behind it goes first", () => {
+  const stream = {
+    stream: "a",
+    state: "waiting",
+    pending: 1,
+    dead: 0,
+    attempts: 2,
+    last_error: "refused",
+  } as StreamSummary
+  const more = { cursor: 0, recorded: 1, block: null, next_attempt_at: 5_000, time_oldest: 0, time_last_ack: null }
+  const titlesAt = (width: number) =>
+    streamTable([{ ...stream, ...more }], { now: 9_000, lease: null, width })[0]!
+      .trim()
+      .split(/ +(?!ACK)/)
+  const all = ["STREAM", "STATE", "PENDING", "OLDEST", "DEAD", "CURSOR", "LAST ACK", "TRIES", "NEXT", "WHY"]
+  const without = (...gone: string[]) => all.filter((title) => !gone.includes(title))
+  const seen = new Set(Array.from({ length: 80 }, (_, n) => titlesAt(99 - n).join()))
+  const dropped = ["CURSOR", "LAST ACK", "TRIES", "OLDEST", "NEXT", "WHY"]
+  expect([...seen]).toEqual(
+    dropped.map((_, n) => without(...dropped.slice(0, n)).join()).concat(without(...dropped).join()),
+  )
+})
+
 describe("what lifts a block", () => {
   const commands: Record<keyof typeof blockTable, string | undefined> = {
     revoked: "sturdy unblock 'a b' --secret-file FILE --db /tmp/o.db",
@@ -149,7 +172,7 @@ describe("the lease in words", () => {
     [{ state: "dead", alive: false }, "of pid 7 on vm, which has died; term 3; the next that flushes takes it at once"],
     [
       { state: "expired", time_expires: now - 5_000 },
-      "over since 5 s ago, term 3: pid 7 on vm did not give it back; the next that flushes takes it",
+      "over for 5 s, term 3: pid 7 on vm did not give it back; the next that flushes takes it",
     ],
   ])("%j", (more, text) => {
     expect(leaseText({ ...lease, ...more }, now)).toBe(text)

@@ -1,12 +1,18 @@
 /** One screen of `sturdy status`: what stands comes first, with its reason and the command that lifts it. */
 import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, test } from "bun:test"
+import { widthOf } from "../../src/cli/output/table.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { version as schema_version } from "../../src/store/migrate.ts"
+import { openQuietOutbox } from "../store/box.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
+import { until } from "../until.ts"
 import { tamper } from "./doctor-box.ts"
+import { onTerminal } from "./on-terminal.ts"
 import { lastJson, run } from "./run.ts"
 
+const main = join(import.meta.dir, "../../src/cli/main.ts")
 const service = "http://127.0.0.1:9/rpc/share"
 const secret = "canary_secret_0123456789abcdef"
 
@@ -112,11 +118,12 @@ test("the file: its -wal, another schema than this Sturdy's, and what was put as
   expect(alone.lines[1]).toContain(`kept; schema ${schema_version + 1} (this Sturdy has ${schema_version}), sturdy `)
   expect(alone.lines).toContain(`1 damaged file kept beside the outbox: sturdy doctor --db ${file}`)
   tamper(file, `update sturdy_meta set version = ${schema_version}`)
-  await using outbox = openOutbox(file)
-  outbox.pause()
-  outbox.stream("a").record({ method: "put", args: [1] })
-  expect((await screenOf(file)).lines[1]).toMatch(/^file .*KiB \+ [\d.]+ KiB -wal, schema \d+, sturdy/)
-  void outbox.close({ flush_ms: 0 })
+  // Its time stands still: it does not write its -wal back meanwhile.
+  await using owner = openQuietOutbox(file)
+  owner.outbox.stream("a").record({ method: "put", args: [1] })
+  expect((await screenOf(file)).lines[1]).toMatch(
+    /^file .*KiB \+ [\d.]+ KiB -wal; 0 settled ops kept; schema \d+, sturdy/,
+  )
 })
 
 test("--db goes before STURDY_DB; either is proposed again, and noted, but not to a program", async () => {
@@ -128,6 +135,8 @@ test("--db goes before STURDY_DB; either is proposed again, and noted, but not t
   expect(lastJson((await run(["status", "--db", file, "--json"], env)).out)).toMatchObject({ pending: 2 })
   const json = await run(["status", "--json"], env)
   expect([lastJson(json.out).pending, json.err]).toEqual([1, ""])
+  expect((await run(["ops"], env)).err).toStartWith(`outbox: ${other.file()} (STURDY_DB)\n`)
+  expect((await run(["ops", "--json"], env)).err).toBe("")
   expect((await run(["status"], env)).out).toContain(`sturdy dead list --stream a --db ${env.STURDY_DB}\n`)
   expect((await run(["unblock", "a"], env)).err).toStartWith(`outbox: ${other.file()} (STURDY_DB)\n`)
 })
@@ -136,6 +145,37 @@ test("a STURDY_DB that names no outbox is told as such", async () => {
   await using dir = tempDir()
   const { code, err } = await run(["status"], { STURDY_DB: dir.file() })
   expect([code, err]).toEqual([1, expect.stringContaining("Check STURDY_DB")])
+})
+
+describe.skipIf(process.platform === "win32")("on a terminal", () => {
+  async function shown(file: string, env: Record<string, string>) {
+    const cols = 44
+    await using on = onTerminal(main, ["status", "--db", file], {
+      cols,
+      env: { NO_COLOR: "", FORCE_COLOR: "", ...env },
+    })
+    expect(await on.child.exited).toBe(3)
+    await until(() => on.seen.text.includes("a person"))
+    return on.seen.text
+  }
+
+  test("it is as wide as that, but for commands, which are to be pasted", async () => {
+    await using dir = tempDir()
+    const file = await outboxWith(dir, { "a stream of a name that is far too long": 3 })
+    tamper(file, "update sturdy_stream set block = 'share_removed', block_message = 'somebody else did that, long ago'")
+    const table = (await shown(file, { NO_COLOR: "1" })).split("\r\n").slice(3)
+    expect(Math.max(...table.filter((line) => !/^\d+ pending/.test(line)).map(widthOf))).toBeLessThanOrEqual(44)
+    expect(table.join("\n")).toContain("…")
+  })
+
+  test("it is coloured, unless that can do nothing or NO_COLOR is set", async () => {
+    await using dir = tempDir()
+    const file = await outboxWith(dir, { a: 1 })
+    tamper(file, "update sturdy_stream set dead_count = 1")
+    expect(await shown(file, { TERM: "xterm" })).toContain("\u001b[31m")
+    for (const env of [{ TERM: "dumb" }, { TERM: "xterm", NO_COLOR: "1" }])
+      expect(await shown(file, env)).not.toContain("\u001b")
+  })
 })
 
 describe("sturdy streams", () => {

@@ -176,6 +176,10 @@ describe("rates", () => {
     expect(depthOf([0, 0, 0], [60_000, 900, 0], [120_000, 120, 60])).toMatchObject({ recorded: 2, posts: 1 })
   })
 
+  test("are never negative: another outbox has counted from 0", () => {
+    expect(depthOf([0, 0, 90], [1_000, 0, 95], [2_000, 0, 3]).posts).toBe(2.5)
+  })
+
   test("are 0 at the first look, and when the clock was put back", () => {
     expect(depthOf([0, 5, 5])).toEqual({ recorded: 0, settled: 0, posts: 0 })
     expect(depthOf([0, 5, 5], [-1_000, 5, 5])).toEqual({ recorded: 0, settled: 0, posts: 0 })

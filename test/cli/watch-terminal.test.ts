@@ -1,8 +1,10 @@
 /** `sturdy watch` on a terminal: drawn in place, ended by keys and signals, and the terminal as it was. */
+import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "bun:test"
 import { openOutbox } from "../../src/outbox.ts"
 import { tempDir } from "../temp-dir.ts"
+import { stateOf } from "../torture/child.ts"
 import { until } from "../until.ts"
 import { onTerminal } from "./on-terminal.ts"
 
@@ -61,6 +63,48 @@ describe.skipIf(process.platform === "win32")("on a terminal", () => {
     await until(() => /recorded 0\/s, settled 0\/s, POSTs…/.test(on.seen.text))
     on.terminal.write("q")
     expect(await on.child.exited).toBe(0)
+  })
+
+  test("ctrl-L draws again", async () => {
+    await using dir = tempDir()
+    await openOutbox(dir.file()).close()
+    await using on = onTerminal(main, ["watch", "--db", dir.file(), "--interval", "60"])
+    const frames = () => on.seen.text.split("\u001b[?2026l").length - 1
+    await until(() => frames() === 1)
+    on.terminal.write("\u000c")
+    await until(() => frames() === 2)
+  })
+
+  test.skipIf(process.platform !== "linux")(
+    "is given back while it is stopped, and taken again when it goes on",
+    async () => {
+      await using dir = tempDir()
+      await openOutbox(dir.file()).close()
+      await using on = onTerminal(main, ["watch", "--db", dir.file(), "--interval", "60"])
+      await until(() => on.seen.text.includes("nothing happened yet"))
+      on.child.kill("SIGTSTP")
+      await until(() => stateOf(on.child.pid) === "T" && on.seen.text.endsWith(left))
+      expect(on.isAsItWas()).toBeTrue()
+      on.child.kill("SIGCONT")
+      await until(() => on.seen.text.split(entered).length === 3)
+      await until(() => on.seen.text.endsWith("\u001b[?2026l"))
+      expect(on.isAsItWas()).toBeFalse()
+      on.terminal.write("q")
+      expect(await on.child.exited).toBe(0)
+    },
+  )
+
+  test("an outbox that cannot be read is told on the screen for as long as it cannot", async () => {
+    await using dir = tempDir()
+    await openOutbox(dir.file()).close()
+    await using on = onTerminal(main, ["watch", "--db", dir.file(), "--interval", "0.1"], { cols: 200 })
+    const frame = () => lastFrame(on.seen.text).join("\n")
+    await until(() => frame().includes("nothing happened yet"))
+    renameSync(dir.file(), dir.file("away.db"))
+    await until(() => /^there is no outbox at .*Check the path\.$/m.test(frame()))
+    renameSync(dir.file("away.db"), dir.file())
+    await until(() => frame().includes("the outbox can be read again"))
+    await until(() => !/^there is no outbox/m.test(frame()))
   })
 
   test("a terminal that can do nothing (TERM=dumb) is told line by line", async () => {

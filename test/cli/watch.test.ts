@@ -65,7 +65,7 @@ describe("a line per event", () => {
     await outbox.flush()
     const flushed = await lines.until(/ {2}notes {2}settled 3 ops in 1 batch, drained$/)
     const said = flushed.map((line) => line.replace(/^\S+ \S+ {2}/, ""))
-    expect(said).toContain("notes  1 new dead letter: refused by the service for good")
+    expect(said).toContain("notes  1 new dead letter: rejected by the service for good")
     expect(said.some((line) => line.startsWith(`lease taken by pid ${process.pid} on `))).toBeTrue()
     notes.remove()
     await outbox.flush()
@@ -172,12 +172,14 @@ describe("an outbox that does not stay", () => {
     expect(readdirSync(dir.path)).toEqual([])
   })
 
-  test("one that is gone at the last of --count ends as the fault does", async () => {
+  test("one that is gone is told once, and at the last of --count the exit code is that of the fault", async () => {
     await using dir = tempDir()
     await closedOutbox(dir)
-    await using watch = watching(dir, "--count", "20")
+    await using watch = watching(dir, "--count", "8")
     await watch.lines.until(/0 streams/)
     rmSync(dir.file())
+    await watch.lines.until(/there is no outbox/)
+    expect(await watch.lines.next()).toBeUndefined()
     expect(await watch.child.exited).toBe(1)
   })
 })
@@ -228,6 +230,28 @@ test("an outbox at rest is the same after as before, and nothing lies beside it"
   }
   expect(readFileSync(dir.file()).equals(before)).toBeTrue()
   expect(readdirSync(dir.path)).toEqual(["outbox.db"])
+})
+
+test("--count is the number of looks", async () => {
+  await using dir = tempDir()
+  await closedOutbox(dir)
+  const { out } = await run(["watch", "--db", dir.file(), "--interval", "0.1", "--count", "2", "--json"])
+  expect(out.trimEnd().split("\n")).toHaveLength(2)
+})
+
+test("--stream takes * for any text, other signs for themselves, and the whole name", async () => {
+  await using dir = tempDir()
+  const names = ["a.c", "abc", "a.cd", "b.c"]
+  await closedOutbox(dir, (outbox) => {
+    for (const [n, name] of names.entries()) outbox.stream(name, { ...nowhere, share_id: `share_of_the_test_${n}` })
+  })
+  const shown = async (pattern: string) => {
+    const { out } = await run(["watch", "--db", dir.file(), "--count", "1", "--json", "--stream", pattern])
+    return (lastJson(out).streams as { stream: string }[]).map(({ stream }) => stream)
+  }
+  expect(await shown("a.*")).toEqual(["a.c", "a.cd"])
+  expect(await shown("*c")).toEqual(["a.c", "abc", "b.c"])
+  expect(await shown("a.c")).toEqual(["a.c"])
 })
 
 const wrong: [args: string[], message: string][] = [

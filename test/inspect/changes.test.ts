@@ -243,3 +243,21 @@ test("a real outbox, looked at before and after, tells what was recorded, replac
   ])
   void outbox.close({ flush_ms: 0 })
 })
+
+test("a look is of one instant: what a host does between its reads is in none of them", async () => {
+  await using dir = tempDir()
+  await using outbox = openOutbox(dir.file())
+  outbox.pause()
+  const ref = { service: idle.service, share_id: "share_of_the_test_0", secret: "canary_secret_0123456789abcdef" }
+  const notes = outbox.stream("notes", ref)
+  using db = new ScopedDatabase(dir.file(), { readonly: true })
+  const prepare = db.prepare.bind(db)
+  // As a host would between the first read and the next.
+  db.prepare = ((sql: string) => {
+    if (sql.includes("sturdy_stream stream")) notes.record({ method: "put", args: [1] })
+    return prepare(sql)
+  }) as typeof db.prepare
+  expect(readLook(db, 1_000).streams).toMatchObject([{ pending: 0 }])
+  expect(readLook(db, 1_000).streams).toMatchObject([{ pending: 1 }])
+  void outbox.close({ flush_ms: 0 })
+})

@@ -1,5 +1,6 @@
 /** Outbox files as processes leave them, and real damage to their bytes. */
 import { closeSync, copyFileSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs"
+import { many } from "../many.ts"
 import type { TempDir } from "../temp-dir.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { openStore, type Op } from "./box.ts"
@@ -26,6 +27,12 @@ export const hashOf = (file: string) => new Bun.CryptoHasher("sha256").update(re
 export function closedOutbox(file: string, ops: Op[] = [{}]): string[] {
   using store = openStore(file)
   return store.record(...ops)
+}
+
+/** One of so many ops, closed, in hundreds: soon made. */
+export function largeOutbox(file: string, ops: number): void {
+  using store = openStore(file)
+  for (let n = 0; n < ops; n += 100) store.unit(many(100))
 }
 
 /**

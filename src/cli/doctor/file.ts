@@ -3,6 +3,7 @@ import { accessSync, constants, type Stats, statfsSync } from "node:fs"
 import { basename, dirname } from "node:path"
 import { outboxFileSummary } from "../../inspect/outbox-file.ts"
 import * as limit from "../../intent/limit.ts"
+import { hasHotJournal } from "../../store/instant.ts"
 import { bytesOf, statOf } from "../../store/place.ts"
 import { suspicionOf } from "../../store/suspect.ts"
 import { commandLine, quoted } from "../outbox/outbox-place.ts"
@@ -161,7 +162,7 @@ export const leftoverCheck: Check = {
   },
 }
 
-function* strayFiles({ file }: Context): Generator<Observation> {
+function* strayFiles({ file, hostTables }: Context): Generator<Observation> {
   const isThere = statOf(file) !== undefined
   const wal_bytes = bytesOf(`${file}-wal`)
   if (!isThere && wal_bytes > 0)
@@ -172,10 +173,11 @@ function* strayFiles({ file }: Context): Generator<Observation> {
       wal_bytes,
     }
   const journal_bytes = bytesOf(`${file}-journal`)
-  if (journal_bytes > 0)
+  // One that holds nothing is what a host's own journal_mode keeps for the next transaction.
+  if (journal_bytes > 0 && (hostTables.length === 0 || hasHotJournal(file)))
     yield {
       level: "warning",
-      message: `a -journal of ${bytesText(journal_bytes)}: the process that made the outbox was killed, or another program writes into it`,
+      message: `a -journal of ${bytesText(journal_bytes)}: a program that writes into it was killed, or is in the middle of it`,
       cure: "The next program that opens the outbox rolls it back; keep it beside the file until then.",
       journal_bytes,
     }

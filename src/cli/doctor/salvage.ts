@@ -1,9 +1,10 @@
 /** What can still be read of an outbox that is damaged: counted only then. */
-import { salvage, type SalvagedStream } from "../../inspect/salvage.ts"
+import { salvage } from "../../inspect/salvage.ts"
 import { isDamageCode } from "../../store/fault.ts"
 import { commandLine } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
 import { count } from "../output/words.ts"
+import { salvagedText } from "../text/damage-text.ts"
 import type { Check, Context } from "./check.ts"
 
 /** Checks by which the file itself is wrong, whatever it holds. */
@@ -15,7 +16,7 @@ export const salvageCheck: Check = {
     if (!isDamaged(context)) return
     context.progress("reading what can still be read")
     const { streams, tables, note, schema_damaged } = salvage(context.file)
-    const told = streams.map(streamText)
+    const told = streams.map(salvagedText)
     const gaps = tables.filter((table) => table.gaps > 0).map(({ table }) => table)
     yield {
       level: "note",
@@ -33,11 +34,4 @@ export const salvageCheck: Check = {
 function isDamaged({ found, unopened }: Context): boolean {
   if (unopened) return isDamageCode(unopened.code)
   return found.some(({ check, level }) => level === "wrong" && ofFile.has(check))
-}
-
-function streamText({ stream, stream_id, readable, expected, expected_is_minimum, checksum_wrong }: SalvagedStream) {
-  const name = stream === null ? `number ${stream_id}` : printable(stream)
-  const of = expected === null ? "" : ` of ${expected_is_minimum ? "at least " : ""}${expected.toLocaleString("en")}`
-  const wrong = checksum_wrong > 0 ? `, ${checksum_wrong.toLocaleString("en")} more not as recorded` : ""
-  return `${name}: ${readable.toLocaleString("en")}${of} ops${wrong}`
 }

@@ -4,10 +4,10 @@ import { readStreams, type StreamSummary } from "../../inspect/status.ts"
 import { readLease } from "../../inspect/lease.ts"
 import * as limit from "../../intent/limit.ts"
 import type { StreamRow } from "../../store/stream.ts"
-import { type Cure, cureOf } from "../text/block-cure.ts"
+import { blockText, type Cure, cureOf } from "../text/block-cure.ts"
 import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
-import { agoText, bytesText, count } from "../output/words.ts"
+import { ageText, agoText, bytesText, count } from "../output/words.ts"
 import type { Check, Observation } from "./check.ts"
 
 /** A host that is there sends within seconds. */
@@ -53,8 +53,8 @@ function blocked(stream: StreamSummary, place: OutboxPlace, now: number): Observ
   const { block, block_message, time_blocked } = stream
   if (block === null) return []
   const { text, command } = block === "damaged" ? damagedCure(place) : cureOf(block, stream.stream, place)
-  const since = time_blocked === null ? "" : `, since ${agoText(time_blocked, now)}`
-  const message = `${named(stream)} is blocked: ${printable(block)}${block_message ? ` (${printable(block_message)})` : ""}${since}`
+  const since = time_blocked === null ? "" : `, for ${ageText(time_blocked, now)}`
+  const message = `${named(stream)} is blocked: ${blockText(block, block_message)}${since}`
   return [
     { level: "wrong", message, cure: text, ...(command !== undefined && { command }), stream: stream.stream, block },
   ]
@@ -73,7 +73,7 @@ function dead(stream: StreamSummary, place: OutboxPlace): Observation[] {
   return [
     {
       level: "wrong",
-      message: `${named(stream)}: ${count(stream.dead, "dead letter")}, refused by the service for good`,
+      message: `${named(stream)}: ${count(stream.dead, "dead letter")}, rejected by the service for good`,
       cure: "Look at each, then retry or discard it:",
       command: commandLine(place, "dead", "list", ...optionWords("--stream", stream.stream)),
       stream: stream.stream,

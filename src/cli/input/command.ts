@@ -35,6 +35,9 @@ export class UsageError extends Error {
   }
 }
 
+/** What was asked for cannot be done: told in one line, with what to do; exit code 1. */
+export class CommandError extends Error {}
+
 export const commonOptions = {
   help: { type: "boolean", short: "h" },
   json: { type: "boolean" },
@@ -71,7 +74,7 @@ function tryParse(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: { ...commonOptions, ...command.options }, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split(". ")[0]! : String(error), command)
+    throw new UsageError(error instanceof Error ? error.message.split(/\.\s/)[0]! : String(error), command)
   }
 }
 

@@ -5,6 +5,7 @@
 import { neverShow } from "../outbox/secrets.ts"
 import { type Command, type Input, textOption, UsageError } from "./command.ts"
 
+export const headerUsage = "[--header-env NAME=VARIABLE [--service URL]]"
 export const headerHelp = `  --header-env NAME=VARIABLE  send this header, with the value of that environment variable
   --service URL               … to this service, where the outbox has streams at several`
 export const headerOptions = { "header-env": { type: "string" }, service: { type: "string" } } as const
@@ -38,7 +39,14 @@ export function headersOption(command: Command, input: Input, services: readonly
 }
 
 function oneOf(command: Command, services: readonly string[], wanted: string | undefined): string | undefined {
-  const found = wanted === undefined ? services : services.filter((service) => service.startsWith(wanted))
+  const found = wanted === undefined ? services : services.filter((service) => isNamed(service, wanted))
+  if (found.length === 0 && services.length > 0)
+    throw new UsageError(`--service names none of those that are spoken to: ${services.join(", ")}`, command)
   if (found.length <= 1) return found[0]
   throw new UsageError(`which service is the header for? Say --service with one of ${found.join(", ")}`, command)
+}
+
+/** By its endpoint, or what that begins with up to a slash: `http://a:80` is not `http://a:8080`. */
+function isNamed(service: string, wanted: string): boolean {
+  return service === wanted || service.startsWith(wanted.endsWith("/") ? wanted : `${wanted}/`)
 }

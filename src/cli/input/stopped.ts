@@ -4,11 +4,13 @@
 const echo_ms = 1_000
 
 /**
- * Resolves at SIGINT or SIGTERM. The command then ends in its own way; a signal that comes later than an echo ends the
+ * Resolves at one of the signals, by default SIGINT or SIGTERM. The command then ends in its own way; a signal that comes later than an echo ends the
  * process. `done`: nobody asked, and the signals do what they always do.
  */
-export function stopped(): { asked: Promise<void>; done: () => unknown } {
-  const signals = ["SIGINT", "SIGTERM"] as const
+export function stopped(signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM"]): {
+  asked: Promise<void>
+  done: () => unknown
+} {
   const { promise: asked, resolve } = Promise.withResolvers<void>()
   const listenNoMore = () => signals.forEach((signal) => process.off(signal, stop))
   let isAsked = false

@@ -1,5 +1,7 @@
 /** Rows in columns that fit the terminal: what matters least is left out first, then long texts are shortened. */
 
+import { toned } from "./terminal.ts"
+
 export interface Column<Row> {
   title: string
   text(row: Row): string
@@ -22,7 +24,7 @@ export function tableLines<Row>(rows: readonly Row[], columns: readonly Column<R
   const line = (cells: string[]) => cells.join(gap).trimEnd()
   const title = line(shown.map(({ column, width }) => pad(column.title, width, column.align)))
   return [
-    title,
+    toned("quiet", title),
     ...rows.map((row) =>
       line(
         shown.map(({ column, width }) => {

@@ -16,10 +16,11 @@ import {
 import { basename, dirname, join, resolve } from "node:path"
 import { randomId } from "../../intent/ulid.ts"
 import { systemRandom } from "../../intent/system.ts"
+import { CommandError } from "../input/command.ts"
 import { syncFolders, systemCode } from "../../store/place.ts"
 
 /** What stands in the way, in words for people. */
-export class FileRefused extends Error {}
+export class FileRefused extends CommandError {}
 
 /** A signal's own: it ends the command as it would have ended without us. */
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const

@@ -27,6 +27,11 @@ export function durationText(ms: number): string {
   return `${ms > 0 && value < 1 ? "<1" : Math.floor(value)} ${unit}`
 }
 
+/** Of something that was; none, if a clock was put back. */
+export function ageText(at: number, now: number): string {
+  return durationText(Math.max(0, now - at))
+}
+
 /** The same for what is to come: never less than it takes. */
 export function untilText(at: number, now: number): string {
   const ms = at - now
@@ -37,7 +42,7 @@ export function untilText(at: number, now: number): string {
 
 export function agoText(at: number, now: number): string {
   // A clock that was put back, or another machine's.
-  return at > now + 1_000 ? `${durationText(at - now)} in the future` : `${durationText(Math.max(0, now - at))} ago`
+  return at > now + 1_000 ? `${durationText(at - now)} in the future` : `${ageText(at, now)} ago`
 }
 
 /** Local time, with its offset: what the reader's own clock and logs say. */

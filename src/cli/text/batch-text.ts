@@ -1,12 +1,11 @@
 /** One batch, its ops drawn as a graph of what depends on what. */
 import type { BatchSummary } from "../../inspect/batches.ts"
 import type { OpSummary } from "../../inspect/ops.ts"
-import { placesText } from "../batches.ts"
 import { graphLines } from "./op-graph.ts"
-import { opTone } from "../ops.ts"
 import { pad, shortened, widthOf } from "../output/table.ts"
 import { printable, terminalWidth, toned } from "../output/terminal.ts"
 import { agoText, bytesText, count } from "../output/words.ts"
+import { opTone, placesText } from "./op-words.ts"
 
 export function batchLines(batch: BatchSummary, ops: readonly OpSummary[], now: number): string[] {
   const { batch_id, stream, state, time_frozen, time_settled, rejected } = batch

@@ -1,6 +1,12 @@
 /** What a person at the command line can do about a block: the reason's own words, and the command that lifts it. */
 import { type BlockReason, isBlockReason } from "../../flusher/block.ts"
 import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { printable } from "../output/terminal.ts"
+
+/** The reason, and what was said of it. */
+export function blockText(reason: string, message: string | null): string {
+  return printable(message ? `${reason} (${message})` : reason)
+}
 
 export interface Cure {
   text: string

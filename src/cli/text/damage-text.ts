@@ -10,12 +10,13 @@ export function damageLines({ schema_damaged, wal, streams, tables }: Salvage, p
   if (wal?.of === "header") lines.push(`  nothing of the ${bytesText(wal.bytes)} of its -wal`)
   if (wal?.of === "frame")
     lines.push(`  ${wal.read.toLocaleString("en")} of ${wal.written.toLocaleString("en")} frames of its -wal`)
-  lines.push(...streams.map((stream) => `  ${streamText(stream)}`))
+  lines.push(...streams.map((stream) => `  ${salvagedText(stream)}`))
   for (const { table, gaps } of tables) if (gaps > 0) lines.push(`  not all of ${table}: ${count(gaps, "gap")}`)
   return [...lines, `Keep the file and its -wal as they are. ${commandLine(place, "doctor")} says what to do.`]
 }
 
-function streamText(found: SalvagedStream): string {
+/** Of one stream. */
+export function salvagedText(found: SalvagedStream): string {
   const { stream, stream_id, readable, checksum_wrong, expected, expected_is_minimum } = found
   const name = stream === null ? `stream ${stream_id}, of which not even its name` : printable(stream)
   const of = expected === null ? "" : ` of ${expected_is_minimum ? "at least " : ""}${expected.toLocaleString("en")}`

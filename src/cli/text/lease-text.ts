@@ -1,7 +1,7 @@
 /** The lease in words: who flushes, or who will. */
 import type { LeaseSummary } from "../../inspect/lease.ts"
 import { printable } from "../output/terminal.ts"
-import { agoText, untilText } from "../output/words.ts"
+import { ageText, untilText } from "../output/words.ts"
 
 export function leaseText(lease: LeaseSummary | null, now: number): string {
   if (!lease) return "never taken: nothing was flushed yet"
@@ -15,7 +15,7 @@ export function leaseText(lease: LeaseSummary | null, now: number): string {
         ? `held by ${holder} (alive), term ${term}`
         : `held by ${holder}, of which nothing is known here, term ${term}; over ${untilText(time_expires, now)} if not renewed`
     case "expired":
-      return `over since ${agoText(time_expires, now)}, term ${term}: ${holder} did not give it back; the next that flushes takes it`
+      return `over for ${ageText(time_expires, now)}, term ${term}: ${holder} did not give it back; the next that flushes takes it`
     case "dead":
       return `of ${holder}, which has died; term ${term}; the next that flushes takes it at once`
   }

@@ -1,12 +1,12 @@
 /** One op in words. */
 import type { OpDetail, Related } from "../../inspect/op.ts"
-import { placesText } from "../batches.ts"
-import { opTone } from "../ops.ts"
 import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { payloadText } from "../output/payload.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, terminalWidth, toned } from "../output/terminal.ts"
 import { agoText, bytesText, count, timeText, untilText } from "../output/words.ts"
+import { blockText } from "./block-cure.ts"
+import { opTone, placesText } from "./op-words.ts"
 
 interface Showing {
   now: number
@@ -64,7 +64,7 @@ function whyLines({ state, standing, rejection, superseded_by }: OpDetail, now: 
   const lines = [
     `${state === "in_flight" ? "frozen: sent, or about to be, and not settled" : "not sent yet"}; ${count(ahead, "place")} before it in its stream`,
   ]
-  if (block !== null) lines.push(`the stream is blocked: ${printable(`${block} (${block_message ?? ""})`)}`)
+  if (block !== null) lines.push(`the stream is blocked: ${blockText(block, block_message)}`)
   else if (last_error !== null) lines.push(`${count(attempts, "failed attempt")}, the last: ${printable(last_error)}`)
   if (next_attempt_at !== null) lines.push(`next attempt ${untilText(next_attempt_at, now)}`)
   return lines

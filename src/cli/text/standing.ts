@@ -1,6 +1,6 @@
 /** What stands, once per reason, with the command that does something about it; and what else a person should know. */
 import type { StreamSummary } from "../../inspect/status.ts"
-import { cureOf, cureOfAll } from "./block-cure.ts"
+import { blockText, cureOf, cureOfAll } from "./block-cure.ts"
 import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, toned } from "../output/terminal.ts"
@@ -8,33 +8,33 @@ import { count, durationText, untilText } from "../output/words.ts"
 
 const indent = "  "
 
-interface Standing {
+interface Showing {
   place: OutboxPlace
   now: number
   width: number | undefined
 }
 
 /** Paragraphs; none where every stream goes its way. */
-export function standingLines(streams: readonly StreamSummary[], standing: Standing): string[][] {
+export function standingLines(streams: readonly StreamSummary[], showing: Showing): string[][] {
   const blocked = Map.groupBy(
     streams.filter(({ block }) => block !== null),
     ({ block, block_message }) => `${block} ${block_message}`,
   )
   const dead = streams.filter(({ dead }) => dead > 0)
-  const odd = oddLines(streams, standing.width)
+  const odd = oddLines(streams, showing.width)
   return [
-    ...[...blocked.values()].map((group) => blockLines(group, standing)),
-    ...(dead.length > 0 ? [deadLines(dead, standing)] : []),
+    ...[...blocked.values()].map((group) => blockLines(group, showing)),
+    ...(dead.length > 0 ? [deadLines(dead, showing)] : []),
     ...(odd.length > 0 ? [odd] : []),
   ]
 }
 
-function blockLines(group: readonly StreamSummary[], { place, now, width }: Standing): string[] {
+function blockLines(group: readonly StreamSummary[], { place, now, width }: Showing): string[] {
   const [first] = group
   const { block, block_message, stream } = first!
   const since = Math.min(...group.map(({ time_blocked }) => time_blocked ?? now))
   const probe = Math.min(...group.map(({ next_attempt_at }) => next_attempt_at ?? Infinity))
-  const why = `blocked: ${block}${block_message ? ` (${printable(block_message)})` : ""}, for ${durationText(now - since)}`
+  const why = `blocked: ${blockText(block!, block_message)}, for ${durationText(now - since)}`
   const { text, command } = group.length === 1 ? cureOf(block!, stream, place) : cureOfAll(block!, stream, place)
   return [
     toned("strong", namesText(group)),
@@ -45,7 +45,7 @@ function blockLines(group: readonly StreamSummary[], { place, now, width }: Stan
   ]
 }
 
-function deadLines(streams: readonly StreamSummary[], { place, width }: Standing): string[] {
+function deadLines(streams: readonly StreamSummary[], { place, width }: Showing): string[] {
   const dead = streams.reduce((sum, stream) => sum + stream.dead, 0)
   const only = streams.length === 1 ? optionWords("--stream", streams[0]!.stream) : []
   const text = `${count(dead, "dead letter")}: rejected by the service for good, kept until you decide`

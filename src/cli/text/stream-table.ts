@@ -1,9 +1,9 @@
 /** Streams as rows: the same in `status`, `streams` and `watch`. */
 import type { LeaseSummary } from "../../inspect/lease.ts"
-import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
+import { isQuiet, needsPerson, type StreamSummary } from "../../inspect/status.ts"
 import { type Column, tableLines } from "../output/table.ts"
 import { printable, toned } from "../output/terminal.ts"
-import { agoText, durationText, untilText } from "../output/words.ts"
+import { ageText, agoText, untilText } from "../output/words.ts"
 
 interface Showing {
   now: number
@@ -13,15 +13,19 @@ interface Showing {
 }
 
 export function streamTable(streams: readonly StreamSummary[], showing: Showing): string[] {
-  const [title, ...rows] = tableLines(streams, columnsOf(showing), showing.width)
-  return [toned("quiet", title!), ...rows]
+  return tableLines(streams, columnsOf(showing), showing.width)
 }
 
 const columnsOf = ({ now, lease }: Showing): Column<StreamSummary>[] => [
   { title: "STREAM", text: (row) => printable(row.stream), shrink: 14, middle: true },
   { title: "STATE", text: (row) => row.state, tone: stateTone },
   { title: "PENDING", text: (row) => row.pending.toLocaleString("en"), align: "right" },
-  { title: "OLDEST", text: (row) => ageText(row.time_oldest, now), align: "right", drop: 3 },
+  {
+    title: "OLDEST",
+    text: (row) => (row.time_oldest === null ? "-" : ageText(row.time_oldest, now)),
+    align: "right",
+    drop: 3,
+  },
   {
     title: "DEAD",
     text: (row) => (row.dead ? row.dead.toLocaleString("en") : "-"),
@@ -41,15 +45,13 @@ function stateTone(row: StreamSummary, cell: string): string {
   return row.state === "pending" || row.state === "removing" ? cell : toned("quiet", cell)
 }
 
-const ageText = (at: number | null, now: number) => (at === null ? "-" : durationText(Math.max(0, now - at)))
-
 /** Settled of what was recorded, by place. */
 function cursorText({ cursor, recorded }: StreamSummary): string {
   return `${cursor.toLocaleString("en")}/${recorded.toLocaleString("en")}`
 }
 
 function nextText({ state, block, next_attempt_at }: StreamSummary, now: number, lease: LeaseSummary | null): string {
-  if (state === "idle" || state === "removed") return "-"
+  if (isQuiet({ state })) return "-"
   if (next_attempt_at !== null) return untilText(next_attempt_at, now)
   if (block !== null) return "never by itself"
   return lease?.state === "held" ? "being sent" : "when flushed"

@@ -1,5 +1,6 @@
 /** What happened, in words. */
 import type { Change } from "../../inspect/changes.ts"
+import { blockText } from "../text/block-cure.ts"
 import { holderText } from "../text/lease-text.ts"
 import { printable, type Tone } from "../output/terminal.ts"
 import { count, untilText } from "../output/words.ts"
@@ -29,11 +30,11 @@ function changeText(change: Change, time: number): string {
       return `${what} ${change.attempts} failed${change.error ? `: ${printable(change.error)}` : ""}${next}`
     }
     case "rejected":
-      return `${count(change.ops, "new dead letter")}: refused by the service for good`
+      return `${count(change.ops, "new dead letter")}: rejected by the service for good`
     case "decided":
       return `${count(change.ops, "dead letter")} retried or discarded`
     case "blocked":
-      return `blocked: ${printable(change.reason)}${change.message ? ` (${printable(change.message)})` : ""}`
+      return `blocked: ${blockText(change.reason, change.message)}`
     case "unblocked":
       return `unblocked, was ${printable(change.reason)}`
     case "twin":

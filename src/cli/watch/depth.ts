@@ -1,6 +1,7 @@
 /** How many ops were pending over the last looks, and how fast they came and went. */
 import type { Change } from "../../inspect/changes.ts"
-import { type Look, totalsOf } from "../../inspect/look.ts"
+import type { Look } from "../../inspect/look.ts"
+import { totalsOf } from "../../inspect/status.ts"
 
 /** Looks that are remembered: as many columns of a sparkline. */
 const looks_max = 120
@@ -30,7 +31,7 @@ export class Depth {
   add(look: Look, changes: readonly Change[]): void {
     const { time } = look
     const last = this.#samples.at(-1)
-    const { pending, posts } = totalsOf(look)
+    const { pending, posts } = totalsOf(look.streams)
     this.#samples.push({
       time,
       pending,

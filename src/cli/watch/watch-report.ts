@@ -1,8 +1,8 @@
 /** What is said of each look: drawn in place, a line per change, or JSON. */
 import type { SturdyError } from "../../intent/error.ts"
 import type { Change } from "../../inspect/changes.ts"
-import { type Look, totalsOf } from "../../inspect/look.ts"
-import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
+import type { Look } from "../../inspect/look.ts"
+import { isQuiet, needsPerson, totalsOf } from "../../inspect/status.ts"
 import { changeTone, lineOf } from "./change-text.ts"
 import { Depth } from "./depth.ts"
 import { leaseText } from "../text/lease-text.ts"
@@ -24,7 +24,7 @@ export interface WatchReport extends Disposable {
 }
 
 export function totalText(look: Look): string {
-  const { pending, dead } = totalsOf(look)
+  const { pending, dead } = totalsOf(look.streams)
   return `${pending.toLocaleString("en")} pending, ${dead.toLocaleString("en")} dead, ${count(look.streams.length, "stream")}`
 }
 
@@ -56,7 +56,7 @@ export class LinesReport implements WatchReport {
   #standing(look: Look): void {
     const { time, streams, lease } = look
     this.#line(time, `${totalText(look)}; lease ${leaseText(lease, time)}`)
-    for (const stream of streams.filter((stream) => needsPerson(stream) || isMoving(stream))) {
+    for (const stream of streams.filter((stream) => needsPerson(stream) || !isQuiet(stream))) {
       const { block, pending, dead, state } = stream
       const why = block === null ? "" : `: ${printable(block)}`
       const left = `${count(pending, "op")} pending${dead > 0 ? `, ${count(dead, "dead letter")}` : ""}`
@@ -73,8 +73,6 @@ export class LinesReport implements WatchReport {
   }
 }
 
-const isMoving = ({ state }: StreamSummary) => state !== "idle" && state !== "removed"
-
 export class JsonReport implements WatchReport {
   readonly #depth = new Depth()
   #told = new Map<string, string>()
@@ -84,7 +82,7 @@ export class JsonReport implements WatchReport {
     for (const change of changes) printJson({ version: 1, time, ...change })
     this.#depth.add(look, changes)
     const { recorded, settled, posts } = this.#depth.rates
-    const { pending, dead, stand } = totalsOf(look)
+    const { pending, dead, in_need } = totalsOf(look.streams)
     const before = this.#told
     this.#told = new Map(streams.map((stream) => [stream.stream, JSON.stringify(stream)]))
     printJson({
@@ -96,7 +94,7 @@ export class JsonReport implements WatchReport {
       recorded_per_s: rounded(recorded),
       settled_per_s: rounded(settled),
       posts_per_s: rounded(posts),
-      needs_person: stand > 0,
+      needs_person: in_need > 0,
       lease,
       streams: streams.filter(({ stream }) => before.get(stream) !== this.#told.get(stream)),
     })

@@ -1,6 +1,6 @@
 /** The live view as lines of a screen. Pure: what was seen and a size in, lines out. */
-import { type Look, totalsOf } from "../../inspect/look.ts"
-import { needsPerson, type StreamSummary } from "../../inspect/status.ts"
+import type { Look } from "../../inspect/look.ts"
+import { needsPerson, type StreamSummary, totalsOf } from "../../inspect/status.ts"
 import { type Depth, rateText, sparkline } from "./depth.ts"
 import { leaseText } from "../text/lease-text.ts"
 import { commandLine, type OutboxPlace, placeText } from "../outbox/outbox-place.ts"
@@ -48,20 +48,20 @@ export function screenLines(view: WatchView, { columns, rows }: Size): string[] 
 }
 
 function headLines({ place, now, look, trouble, depth }: WatchView, columns: number): string[] {
-  const { pending, dead, stand } = totalsOf(look)
+  const { pending, dead, in_need } = totalsOf(look.streams)
   const ops = `${pending.toLocaleString("en")} pending, ${dead.toLocaleString("en")} dead`
   const { recorded, settled, posts } = depth.rates
   const rates = `recorded ${rateText(recorded)}, settled ${rateText(settled)}, POSTs ${rateText(posts)}`
   const names = look.streams.filter(needsPerson).slice(0, reasons_max).map(standText)
-  const more = stand > reasons_max ? ["…"] : []
-  const person = `${count(stand, "stream needs", "streams need")} a person: ${[...names, ...more].join(", ")}. See ${commandLine(place, "status")}`
+  const more = in_need > reasons_max ? ["…"] : []
+  const person = `${count(in_need, "stream needs", "streams need")} a person: ${[...names, ...more].join(", ")}. See ${commandLine(place, "status")}`
   return [
     titleLine(placeText(place), `q ends  ${clockText(now)}`, columns),
     labelled("lease", leaseText(look.lease, now), columns),
     depthLine(labelled("ops", ops, columns), depth.pending, columns),
     labelled("rate", rates, columns),
     ...(trouble === undefined ? [] : alert(trouble, columns)),
-    ...(stand === 0 ? [] : alert(person, columns)),
+    ...(in_need === 0 ? [] : alert(person, columns)),
   ]
 }
 
