@@ -5,6 +5,8 @@ import { isQuiet, needsPerson, readStatus, type Status, type StreamSummary, tota
 import { version as schema_version } from "../store/migrate.ts"
 import packageJson from "../../package.json" with { type: "json" }
 import type { Command } from "./input/command.ts"
+import { spanOption } from "./input/since.ts"
+import { cureOf } from "./text/block-cure.ts"
 import { leaseText } from "./text/lease-text.ts"
 import {
   commandLine,
@@ -12,6 +14,7 @@ import {
   dbOption,
   dbUsage,
   lookAtOutbox,
+  optionWords,
   type OutboxPlace,
   placeText,
 } from "./outbox/outbox-place.ts"
@@ -24,18 +27,20 @@ import { bytesText, count } from "./output/words.ts"
 export const status: Command = {
   name: "status",
   summary: "what is pending, what stands, why, and what to do about it",
-  usage: `${dbUsage} [--json]`,
+  usage: `[--max-age T] ${dbUsage} [--json]`,
   help: `
 Shows how an outbox stands, on one screen: streams with something pending or wrong, the next attempt, what blocks a
 stream and the command that lifts it, dead letters, who flushes, and the file. Only reads: the outbox is not changed, and
-a host that has it open is not disturbed. Exit code 3 if a person is needed.
+a host that has it open is not disturbed. Exit code 3 if a person is needed: for a block, a dead letter, or what is said by
 
+  --max-age T  … an op that waits for longer, e.g. 10m, 2h, 1d: an outage goes by without a person else
 ${dbHelp}
   --json     {"version","pending","dead","streams":[…],"needs_person","file":{…},"lease":{…},"schema":{…},"sturdy"}`,
-  options: dbOption,
+  options: { ...dbOption, "max-age": { type: "string" } },
   positionals: 0,
   async run(input) {
     const now = Date.now()
+    const age_ms_max = spanOption(status, input, "max-age") ?? Infinity
     const { place, ...view } = lookAtOutbox(input, (db, place) => ({
       place,
       found: readStatus(db),
@@ -43,12 +48,23 @@ ${dbHelp}
       schema: readSchema(db),
       file: outboxFileSummary(place.file),
     }))
-    const needs_person = view.found.streams.some(needsPerson)
+    const isLate = ({ time_oldest }: StreamSummary) => time_oldest !== null && now - time_oldest > age_ms_max
+    const needs_person = view.found.streams.some((stream) => needsPerson(stream) || isLate(stream))
     const { found, file, lease, schema } = view
-    if (input.options.json) printJson({ ...found, needs_person, file, lease, schema, sturdy: packageJson.version })
+    const streams = found.streams.map((stream) => ({ ...stream, ...cureFields(stream, place) }))
+    if (input.options.json)
+      printJson({ ...found, streams, needs_person, file, lease, schema, sturdy: packageJson.version })
     else for (const line of screen({ place, now, ...view })) print(line)
     return needs_person ? 3 : 0
   },
+}
+
+/** For programs: does it need a person, and what would that person do? */
+function cureFields(stream: StreamSummary, place: OutboxPlace): { needs_person: boolean; command: string | null } {
+  const { block, dead } = stream
+  const command = block !== null ? cureOf(block, stream.stream, place).command : undefined
+  const decide = dead > 0 ? commandLine(place, "dead", "list", ...optionWords("--stream", stream.stream)) : null
+  return { needs_person: needsPerson(stream), command: command ?? decide }
 }
 
 interface View {
@@ -75,7 +91,8 @@ function screen({ place, now, found, lease, schema, file }: View): string[] {
   if (shown.length > 0) lines.push("", ...streamTable(shown, { now, lease, width }))
   const more = active.length - shown.length
   if (more > 0) lines.push(toned("quiet", `… and ${count(more, "more stream")}: ${commandLine(place, "streams")}`))
-  for (const paragraph of standingLines(found.streams, { place, now, width })) lines.push("", ...paragraph)
+  for (const paragraph of standingLines(found.streams, { place, now, width, isSent: lease?.state === "held" }))
+    lines.push("", ...paragraph)
   if (file.put_aside.length > 0)
     lines.push(
       "",

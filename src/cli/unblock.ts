@@ -1,12 +1,14 @@
 /** `sturdy unblock`: a block lifted by a person, with what they change so that it does not come back. */
 import { readStreams } from "../inspect/status.ts"
 import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
+import type { Outbox } from "../index.ts"
 import { actingOutbox } from "./outbox/acting.ts"
 import { type Command, textOption, UsageError } from "./input/command.ts"
 import { checkStream } from "./input/known-stream.ts"
-import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox } from "./outbox/outbox-place.ts"
+import { commandLine, dbHelp, dbOption, dbUsage, lookAtOutbox, type OutboxPlace } from "./outbox/outbox-place.ts"
 import { secretHelp, secretOption } from "./input/secret-file.ts"
 import { note, print, printable, printJson } from "./output/terminal.ts"
+import { untilText } from "./output/words.ts"
 
 export const unblock: Command = {
   name: "unblock",
@@ -42,11 +44,13 @@ ${dbHelp}
     const change = changeOf(input)
     if (change.secret !== undefined && input.positionals.length !== 1)
       throw new UsageError("a secret is that of one stream: name one", unblock)
-    const names = lookAtOutbox(input, (db) => {
+    const streams = lookAtOutbox(input, (db) => {
       for (const name of input.positionals) checkStream(db, name)
-      const blocked = readStreams(db).filter(({ block }) => block !== null && (reason ?? block) === block)
-      return all ? blocked.map(({ stream }) => stream) : input.positionals
+      return readStreams(db)
     })
+    const blocked = streams.filter(({ block }) => block !== null && (reason ?? block) === block)
+    const names = all ? blocked.map(({ stream }) => stream) : input.positionals
+    const waits = new Map(streams.map(({ stream, next_attempt_at }) => [stream, next_attempt_at ?? 0]))
     if (names.length === 0) {
       note(reason === undefined ? "no stream is blocked" : `no stream is blocked by ${printable(reason)}`)
       return 0
@@ -57,15 +61,28 @@ ${dbHelp}
         const was = stream.status().block?.reason ?? null
         stream.unblock(change)
         if (json) printJson({ version: 1, stream: name, was })
-        else
-          print(
-            `${printable(name)}: ${was === null ? "was not blocked" : `the block ${was} is lifted`}${changedText(change)}`,
-          )
+        else print(`${printable(name)}: ${liftedText(was, change, waits.get(name)!)}${changedText(change)}`)
       }
-      if (!json) note(`sent by whoever has the outbox open, or by \`${commandLine(place, "flush")}\``)
+      if (!json) for (const line of nextLines(outbox, names, place)) note(line)
       return 0
     })
   },
+}
+
+function liftedText(was: string | null, { secret, service }: Change, next_attempt_at: number): string {
+  const now = Date.now()
+  if (was === null && (service !== undefined || next_attempt_at <= now)) return "was not blocked"
+  if (was === null)
+    return `was not blocked; by its backoff, or as its service asked, it is tried again ${untilText(next_attempt_at, now)}`
+  const isSame = (was === "revoked" || was === "expired") && secret === undefined
+  return `the block ${was} is lifted${isSame ? "; with the same secret it will stand again" : ""}`
+}
+
+/** When it goes on: at once, or when the service asked for it. */
+function nextLines(outbox: Outbox, names: readonly string[], place: OutboxPlace): string[] {
+  const pending = names.map((name) => outbox.stream(name).status()).filter(({ pending }) => pending > 0)
+  if (pending.length === 0) return []
+  return [`sent by whoever has the outbox open, or by \`${commandLine(place, "flush")}\``]
 }
 
 type Change = { secret?: string; service?: string; acceptServer?: boolean }

@@ -1,5 +1,6 @@
 /** What stands, once per reason, with the command that does something about it; and what else a person should know. */
-import type { StreamSummary } from "../../inspect/status.ts"
+import { isQuiet, type StreamSummary } from "../../inspect/status.ts"
+import { attemptText } from "./attempt-text.ts"
 import { blockText, cureOf, cureOfAll } from "./block-cure.ts"
 import { commandLine, optionWords, type OutboxPlace } from "../outbox/outbox-place.ts"
 import { wrapped } from "../output/table.ts"
@@ -11,6 +12,8 @@ const indent = "  "
 interface Showing {
   place: OutboxPlace
   now: number
+  /** Some process holds the lease, so it sends. */
+  isSent: boolean
   width: number | undefined
 }
 
@@ -20,10 +23,18 @@ export function standingLines(streams: readonly StreamSummary[], showing: Showin
     streams.filter(({ block }) => block !== null),
     ({ block, block_message }) => `${block} ${block_message}`,
   )
+  const away = Map.groupBy(
+    streams.filter(({ block, attempts, last_error }) => block === null && attempts > 0 && last_error !== null),
+    ({ service, last_error }) => `${service} ${last_error}`,
+  )
+  const isDue = ({ next_attempt_at }: StreamSummary) => next_attempt_at === null || next_attempt_at <= showing.now
+  const unsent = streams.filter((stream) => stream.block === null && !isQuiet(stream) && isDue(stream))
   const dead = streams.filter(({ dead }) => dead > 0)
   const odd = oddLines(streams, showing.width)
   return [
     ...[...blocked.values()].map((group) => blockLines(group, showing)),
+    ...[...away.values()].map((group) => awayLines(group, showing)),
+    ...(unsent.length > 0 && !showing.isSent ? [unsentLines(unsent, showing)] : []),
     ...(dead.length > 0 ? [deadLines(dead, showing)] : []),
     ...(odd.length > 0 ? [odd] : []),
   ]
@@ -43,6 +54,20 @@ function blockLines(group: readonly StreamSummary[], { place, now, width }: Show
     ...(command === undefined ? [] : [commandText(command)]),
     ...(probe === Infinity ? [] : wrapped(`looked at again ${untilText(probe, now)}`, width, indent)),
   ]
+}
+
+/** What passes by itself: whose fault it is, and where to look closer. */
+function awayLines(group: readonly StreamSummary[], { place, now, width, isSent }: Showing): string[] {
+  const { service, last_error } = group[0]!
+  const since = Math.min(...group.map(({ time_oldest }) => time_oldest ?? now))
+  const next = Math.min(...group.map(({ next_attempt_at }) => next_attempt_at ?? now))
+  const text = `${count(group.length, "stream waits", "streams wait")}, the oldest op for ${durationText(now - since)}: ${printable(service)} ${attemptText(last_error!)}; tried again ${next <= now && !isSent ? "when a process sends" : untilText(next, now)}. It goes on by itself, nothing is lost; to look closer:`
+  return [...wrapped(text, width, ""), commandText(commandLine(place, "doctor"))]
+}
+
+function unsentLines(streams: readonly StreamSummary[], { place, width }: Showing): string[] {
+  const text = `No process sends what ${count(streams.length, "stream has", "streams have")} pending: the program that records does when it runs, or now:`
+  return [...wrapped(text, width, ""), commandText(commandLine(place, "flush"))]
 }
 
 function deadLines(streams: readonly StreamSummary[], { place, width }: Showing): string[] {
