@@ -1,7 +1,7 @@
 /** `sturdy export`: ops as JSON lines, to file with a bug report. */
 import { quietWalFault, salvage } from "../inspect/salvage.ts"
 import { OpExport } from "../inspect/export.ts"
-import { readOutboxSummary } from "../inspect/export-header.ts"
+import { type OutboxSummary, readOutboxSummary } from "../inspect/export-header.ts"
 import { outboxFileSummary } from "../inspect/outbox-file.ts"
 import { opStates } from "../inspect/op-state.ts"
 import { Redactor } from "../inspect/redact.ts"
@@ -9,7 +9,8 @@ import { redactedOp, redactedSummary } from "../inspect/redacted.ts"
 import { systemRandom } from "../intent/system.ts"
 import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
 import { unlessDamaged } from "../store/fault.ts"
-import { type Command, type ExitCode, type Input, textOption, UsageError, wordOption } from "./input/command.ts"
+import packageJson from "../../package.json" with { type: "json" }
+import { type Command, type ExitCode, textOption, UsageError, wordOption } from "./input/command.ts"
 import { damageLines } from "./text/damage-text.ts"
 import { checkStreams } from "./input/known-stream.ts"
 import {
@@ -71,7 +72,8 @@ ${dbHelp}
       reader = openDamaged(place.file)
       const found = new OpExport(reader, filter)
       sink = openSink(textOption(input, "output"), reader)
-      return await write(input, place, reader, found, sink)
+      const redactor = input.options.redact ? new Redactor(systemRandom) : undefined
+      return await write({ place, reader, found, sink, redactor })
     } catch (error) {
       throw explained(error, place)
     } finally {
@@ -81,17 +83,17 @@ ${dbHelp}
   },
 }
 
-async function write(
-  input: Input,
-  place: OutboxPlace,
-  reader: DamagedView,
-  found: OpExport,
-  sink: Sink,
-): Promise<ExitCode> {
-  const redactor = input.options.redact ? new Redactor(systemRandom) : undefined
-  const progress = new ProgressLine()
+interface Exporting {
+  place: OutboxPlace
+  reader: DamagedView
+  found: OpExport
+  sink: Sink
+  redactor: Redactor | undefined
+}
+
+async function write(exporting: Exporting): Promise<ExitCode> {
+  const { place, reader, found, sink, redactor } = exporting
   const now = Date.now()
-  const { version } = (await import("../../package.json", { with: { type: "json" } })).default
   const { summary, secrets, sqlite } = reader.read((db) => {
     const summary = readOutboxSummary(db, now)
     if (summary.streams) checkStreams(db, found.filter.stream)
@@ -100,34 +102,65 @@ async function write(
   })
   const hidden = new Secrets(secrets ?? [])
   const line = (value: object) => `${hidden.hide(JSON.stringify(value))}\n`
+  const ops = await writeLines(
+    exporting,
+    summary,
+    line({ ...headerOf(exporting, now), sqlite, ...shown(summary, redactor) }),
+    line,
+  )
+  sink.keep()
+  if (place.by !== "--db") note(`outbox: ${placeText(place)}`)
+  if (reader.note !== undefined) note(reader.note)
+  const what = redactor
+    ? "redacted: read it before you give it away"
+    : "with payloads: --redact leaves out what people wrote"
+  note(`${count(ops, "op")}${sink.path === undefined ? "" : ` in ${printable(sink.path)}`}, ${what}`)
+  if (!redactor && secrets === undefined)
+    note("the secrets of some streams cannot be read, so they are not known in payloads: give away a redacted one only")
+  const isDamaged = reader.isRebuilt || found.losses.length > 0 || found.damaged_ops > 0 || summary.streams === null
+  reader.close()
+  if (!isDamaged && quietWalFault(place.file) === null) return 0
+  for (const line of damageLines(salvage(place.file), place)) note(line)
+  return 3
+}
+
+const shown = (summary: OutboxSummary, redactor: Redactor | undefined) =>
+  redactor ? redactedSummary(summary, redactor) : summary
+
+function headerOf({ place, reader, found, redactor }: Exporting, now: number): object {
+  const { filter } = found
   const { bytes, wal_bytes } = outboxFileSummary(place.file)
-  const header = {
+  return {
     version: 1,
     kind: "outbox",
     time: now,
-    sturdy: version,
+    sturdy: packageJson.version,
     bun: Bun.version,
-    sqlite,
     platform: `${process.platform} ${process.arch}`,
     redacted: redactor !== undefined,
-    filter: {
-      ...found.filter,
-      stream: redactor ? redactor.textOrNull(found.filter.stream ?? null) : found.filter.stream,
-    },
+    filter: redactor ? { ...filter, stream: redactor.textOrNull(filter.stream ?? null) } : filter,
     /** The host may have gone on between two parts. */
     one_instant: false,
     read_from: reader.note ?? "the file",
     bytes,
     wal_bytes,
-    ...(redactor ? redactedSummary(summary, redactor) : summary),
   }
-  let text = line(header)
-  let ops = 0
-  const streams = summary.streams ?? []
-  const total = streams.reduce(
+}
+
+/** A line for the outbox, then one per op. @returns how many ops there were */
+async function writeLines(
+  { found, sink, redactor }: Exporting,
+  summary: OutboxSummary,
+  header: string,
+  line: (value: object) => string,
+): Promise<number> {
+  const progress = new ProgressLine()
+  const total = (summary.streams ?? []).reduce(
     (sum, { pending, dead, retained_ops }) => sum + pending + dead + (found.filter.all ? retained_ops : 0),
     0,
   )
+  let text = header
+  let ops = 0
   for (const part of found.parts()) {
     for (const op of part) text += line({ version: 1, kind: "op", ...(redactor ? redactedOp(op, redactor) : op) })
     ops += part.length
@@ -137,21 +170,6 @@ async function write(
     if (sink.path !== undefined) progress.show("exporting ops", ops, Math.max(ops, total))
   }
   await sink.write(text)
-  sink.keep()
   progress.end()
-  if (place.by !== "--db") note(`outbox: ${placeText(place)}`)
-  if (reader.note !== undefined) note(reader.note)
-  const where = sink.path === undefined ? "" : ` in ${printable(sink.path)}`
-  note(
-    redactor
-      ? `${count(ops, "op")}${where}, redacted: read it before you give it away`
-      : `${count(ops, "op")}${where}, with payloads: --redact leaves out what people wrote`,
-  )
-  if (!redactor && secrets === undefined)
-    note("the secrets of some streams cannot be read, so they are not known in payloads: give away a redacted one only")
-  const isDamaged = reader.isRebuilt || found.losses.length > 0 || found.damaged_ops > 0 || summary.streams === null
-  reader.close()
-  if (!isDamaged && quietWalFault(place.file) === null) return 0
-  for (const line of damageLines(salvage(place.file), place)) note(line)
-  return 3
+  return ops
 }

@@ -132,6 +132,21 @@ test("a secret that a row of the outbox repeats is in no finding", async () => {
   expect(out).not.toContain(ref.secret)
 })
 
+test("a gateway's key that an answer repeats is in no finding", async () => {
+  await using dir = tempDir()
+  await using gateway = gatewayTo((request) =>
+    Response.json(
+      { error: { code: "share_unknown", message: `not ${request.headers.get("x-key")}` } },
+      { status: 404 },
+    ),
+  )
+  const file = await streamsAt(dir, gateway.url, 1)
+  tamper(file, "update sturdy_stream set protocol = 'http'")
+  const { of, out } = await diagnose(file, ["--header-env", "x-key=KEY"], { KEY: "canary_key" })
+  expect(of("connection")).toMatchObject([{ message: expect.stringContaining("share_unknown: not [secret]") }])
+  expect(out).not.toContain("canary_key")
+})
+
 test("of an outbox whose first page is gone no program would put it aside: its ops are got out first", async () => {
   await using dir = tempDir()
   const file = await outboxWith(dir, 500)
