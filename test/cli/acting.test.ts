@@ -250,6 +250,25 @@ describe("a header", () => {
   })
 })
 
+test("ref rotate sends the header that a gateway wants, and shows neither its value nor a secret", async () => {
+  await using box = await openCliBox()
+  const keys: (string | null)[] = []
+  await using gateway = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      keys.push(request.headers.get("x-key"))
+      return fetch(box.endpoint, { method: "POST", body: await request.text() })
+    },
+  })
+  await box.host((_, notes) => notes.record(record("a")))
+  tamper(box.file, `update sturdy_stream set service = 'http://127.0.0.1:${gateway.port}/rpc/share'`)
+  const args = ["ref", "rotate", "notes", "--yes", "--header-env", "X-Key=KEY", "--db", box.file]
+  const { code, out, err } = await run(args, { KEY: "canary" })
+  expect([code, new Set(keys)]).toEqual([0, new Set(["canary"])])
+  expect(out + err).not.toContain("canary")
+})
+
 describe("an outbox in the database of a host", () => {
   const pragmas = ["journal_mode", "auto_vacuum", "application_id", "user_version"]
   const pragmasOf = (file: string) => {

@@ -224,7 +224,7 @@ describe("sizes", () => {
     const bytes = Buffer.byteLength(JSON.stringify([[{ n: 0, secret: ref.secret }]]))
     const takes = (most: number) => sql(`update sturdy_stream set op_bytes_max = ${most}`)
     expect(levels(await findingsOf(sizeCheck, takes(bytes - 1)))).toEqual(["warning"])
-    expect(levels(await findingsOf(sizeCheck, takes(bytes)))).toEqual(["note"])
+    expect(levels(await findingsOf(sizeCheck, takes(bytes + 1)))).toEqual(["note"])
     expect(levels(await findingsOf(sizeCheck, takes(bytes * 2)))).toEqual(["ok"])
   })
 

@@ -7,6 +7,7 @@ import type { ShareService } from "../../src/wire/contract.ts"
 import { ruin } from "../store/damage.ts"
 import { tempDir, type TempDir } from "../temp-dir.ts"
 import { diagnose, outboxWith, ref, tamper } from "./doctor-box.ts"
+import { run } from "./run.ts"
 
 /** So many streams at this service, each with an op that waits. */
 async function streamsAt(dir: TempDir, service: string, count: number): Promise<string> {
@@ -154,3 +155,13 @@ test("of an outbox whose first page is gone no program would put it aside: its o
   const { code, of } = await diagnose(file)
   expect([code, of("database")[0]]).toMatchObject([3, { level: "wrong", command: `sturdy export --db ${file}` }])
 })
+
+test.each([[["--offline"]], [["--header-env", "X-Key=HOME"]]])(
+  "--quarantine with %j is wrong usage: it asks no service",
+  async (more) => {
+    await using dir = tempDir()
+    const file = await outboxWith(dir)
+    const { code, err } = await run(["doctor", "--quarantine", ...more, "--db", file])
+    expect([code, err]).toEqual([2, expect.stringContaining("--quarantine asks no service")])
+  },
+)

@@ -112,6 +112,13 @@ describe("export", () => {
     expect(err).toContain("redacted")
   })
 
+  test("--redact holds not even the name of the stream that was asked for", async () => {
+    await using dir = tempDir()
+    const { out } = await run(["export", "--redact", "--stream", "notes/private", "--db", await filledOutbox(dir)])
+    expect(linesOf({ out })).toHaveLength(3)
+    expect(out).not.toContain("private")
+  })
+
   test("changes no byte and leaves nothing beside the outbox", async () => {
     await using dir = tempDir()
     const file = await filledOutbox(dir)
