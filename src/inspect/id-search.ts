@@ -51,7 +51,12 @@ export function idsThatBegin(db: Database, prefix: string, limit: number): Known
  * The ids that differ in fewest letters from what was typed, for one that nothing begins with. Of many the latest: who
  * types an id has seen it lately.
  */
-export function idsLike(db: Database, prefix: string, limit: number): KnownId[] {
+export function idsLike(
+  db: Database,
+  prefix: string,
+  limit: number,
+  kinds: readonly KnownId["kind"][] = ["op", "batch"],
+): KnownId[] {
   if (prefix.length === 0) return []
   const typed = [...prefix].map((letter) => digits.indexOf(letter))
   const found: { id: KnownId; wrong: number }[] = []
@@ -63,11 +68,12 @@ export function idsLike(db: Database, prefix: string, limit: number): KnownId[] 
     found.splice(place < 0 ? found.length : place, 0, { id: { kind, id: text, seq }, wrong })
     if (found.length > limit) found.pop()
   }
-  for (const table of tables)
+  for (const table of kinds.includes("op") ? tables : [])
     for (const { op_id, seq } of db
       .prepare(`select op_id, seq from ${table} order by seq`)
       .iterate() as Iterable<OpPlace>)
       consider("op", ulidFromBytes(op_id), seq)
+  if (!kinds.includes("batch")) return found.map(({ id }) => id)
   const batches = db.prepare("select batch_id as id, first_seq as seq from sturdy_batch order by first_seq")
   for (const { id, seq } of batches.iterate() as Iterable<{ id: string; seq: number }>) consider("batch", id, seq)
   return found.map(({ id }) => id)

@@ -25,7 +25,7 @@ export function findId(db: Database, typed: string, kinds: readonly KnownId["kin
   const [only] = found
   if (only && found.length === 1) return only
   if (only) throw ambiguous(db, typed, found)
-  const near = idsLike(db, prefix, 3).filter(({ kind }) => kinds.includes(kind))
+  const near = idsLike(db, prefix, 3, kinds)
   throw new SturdyError(
     "op_unknown",
     `no ${what} has an id that begins with ${typed}`,
