@@ -64,11 +64,12 @@ export function idsLike(db: Database, prefix: string, limit: number, kinds: read
     found.splice(place < 0 ? found.length : place, 0, { id: { kind, id: text, seq }, wrong })
     if (found.length > limit) found.pop()
   }
-  for (const table of tables)
+  for (const table of kinds.includes("op") ? tables : [])
     for (const { op_id, seq } of db
       .prepare(`select op_id, seq from ${table} order by seq`)
       .iterate() as Iterable<OpPlace>)
       consider("op", ulidFromBytes(op_id), seq)
+  if (!kinds.includes("batch")) return found.map(({ id }) => id)
   const batches = db.prepare("select batch_id as id, first_seq as seq from sturdy_batch order by first_seq")
   for (const { id, seq } of batches.iterate() as Iterable<{ id: string; seq: number }>) consider("batch", id, seq)
   return found.map(({ id }) => id)

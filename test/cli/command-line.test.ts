@@ -1,4 +1,5 @@
 /** A command that is proposed means the same in the shells that people paste it into. */
+import { resolve } from "node:path"
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { parseInput } from "../../src/cli/input/command.ts"
@@ -40,7 +41,7 @@ describe("a name on a command line", () => {
     const line = commandLine(place, "unblock", { name: stream }, "--secret-file", "FILE")
     const [, ...args] = wordsIn("sh", [line])
     expect(parseInput(unblock, args)).toMatchObject({
-      options: { db: "-outbox.db", "secret-file": "FILE" },
+      options: { db: resolve("-outbox.db"), "secret-file": "FILE" },
       positionals: [stream],
     })
   })

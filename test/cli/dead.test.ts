@@ -77,6 +77,16 @@ describe("dead list", () => {
 })
 
 describe("dead show", () => {
+  test("of an id with a wrong letter names the nearest ops, also where batches are as near", async () => {
+    await using box = await openCliBox()
+    const { plan } = await refusedNotes(box)
+    for (const title of ["one", "two", "three"])
+      await box.host((_, notes) => notes.record({ method: "create", args: [{ title }] }))
+    const { err } = await box.run("dead", "show", `${plan.slice(0, 7)}Z`)
+    expect(err).toMatch(/Nearest: \w{26} \(\w+, notes #\d\); /)
+    expect(err).not.toContain("batch")
+  })
+
   test("says why, what hangs on it, and what can be done", async () => {
     await using box = await openCliBox()
     const { plan, tag } = await refusedNotes(box)

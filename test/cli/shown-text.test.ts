@@ -1,4 +1,5 @@
 /** Views in words: what a shell can be given, what a terminal must not get, and what lifts each block. */
+import { resolve } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { styleText } from "node:util"
 import { batchLines } from "../../src/cli/text/batch-text.ts"
@@ -253,7 +254,10 @@ describe("a batch", () => {
   })
 })
 
-test("a command is proposed with the outbox that was named, and without one that was not", () => {
-  expect(commandLine({ file: "my outbox.db", by: "--db" }, "flush")).toBe("sturdy flush --db 'my outbox.db'")
-  expect(commandLine({ file: "x", by: "STURDY_DB" }, "flush")).toBe("sturdy flush")
+test("a command is proposed for any folder, with the outbox that was named, and without one that nobody named", () => {
+  expect(commandLine({ file: "my outbox.db", by: "--db" }, "flush")).toBe(
+    `sturdy flush --db '${resolve("my outbox.db")}'`,
+  )
+  expect(commandLine({ file: "/x", by: "STURDY_DB" }, "flush")).toBe("sturdy flush --db /x")
+  expect(commandLine({ file: "/x", by: "opencode" }, "flush")).toBe("sturdy flush")
 })

@@ -85,7 +85,7 @@ export function explained(error: unknown, place: OutboxPlace): unknown {
 function lookedAt({ by: who }: OutboxPlace): string {
   if (who === "--db") return "Check the path."
   if (who === "STURDY_DB") return "Check STURDY_DB, or name another with --db FILE."
-  return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none there (its option \`database\` may say where): name it with --db FILE."
+  return "Neither --db nor STURDY_DB names one, and opencode's plugin has made none there (its option `database` may say where): name it with --db FILE."
 }
 
 /** A name from outside, which an option must not be made of: a host may call a stream `--all`. */
