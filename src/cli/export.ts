@@ -1,5 +1,7 @@
 /** `sturdy export`: ops as JSON lines, to file with a bug report. */
 import { quietWalFault, salvage } from "../inspect/salvage.ts"
+import { matches } from "../inspect/name-pattern.ts"
+import { readStreams, type StreamSummary } from "../inspect/status.ts"
 import { OpExport } from "../inspect/export.ts"
 import { type OutboxSummary, readOutboxSummary } from "../inspect/export-header.ts"
 import { outboxFileSummary } from "../inspect/outbox-file.ts"
@@ -16,6 +18,7 @@ import { checkStreams } from "./input/known-stream.ts"
 import {
   dbHelp,
   dbOption,
+  commandLine,
   dbUsage,
   explained,
   outboxPlace,
@@ -117,11 +120,36 @@ async function write(exporting: Exporting): Promise<ExitCode> {
   note(`${count(ops, "op")}${sink.path === undefined ? "" : ` in ${printable(sink.path)}`}, ${what}`)
   if (!redactor && secrets === undefined)
     note("the secrets of some streams cannot be read, so they are not known in payloads: give away a redacted one only")
+  const missing = missingOps(found, summary, ops, reader)
+  if (missing !== undefined)
+    note(
+      `${count(missing.ops, "op")} of ${missing.expected.toLocaleString("en")} that should be there: ${commandLine(place, "doctor")} says what is wrong`,
+    )
   const isDamaged = reader.isRebuilt || found.losses.length > 0 || found.damaged_ops > 0 || summary.streams === null
   reader.close()
-  if (!isDamaged && quietWalFault(place.file) === null) return 0
+  if (!isDamaged && quietWalFault(place.file) === null) return missing === undefined ? 0 : 3
   for (const line of damageLines(salvage(place.file), place)) note(line)
   return 3
+}
+
+/**
+ * Rows may be gone without a trace where a page was overwritten by another: what the streams count is not there then.
+ * Undefined if all is, or a host went on meanwhile, or only some were asked for.
+ */
+function missingOps(
+  { filter }: OpExport,
+  { streams }: OutboxSummary,
+  ops: number,
+  reader: DamagedView,
+): { ops: number; expected: number } | undefined {
+  if (filter.all || filter.state !== undefined || streams === null) return
+  const expectedOf = (all: readonly StreamSummary[]) =>
+    all
+      .filter(({ stream }) => matches(filter.stream, stream))
+      .reduce((sum, { pending, dead }) => sum + pending + dead, 0)
+  const expected = expectedOf(streams)
+  const now = unlessDamaged(() => reader.read((db) => expectedOf(readStreams(db))))
+  return ops === expected || now !== expected ? undefined : { ops, expected }
 }
 
 const shown = (summary: OutboxSummary, redactor: Redactor | undefined) =>

@@ -2,7 +2,8 @@
 import type { Database } from "bun:sqlite"
 import { hintOf } from "../flusher/block.ts"
 import type { StreamRow } from "../store/stream.ts"
-import { localSeq } from "../store/stream.ts"
+import { SturdyError } from "../intent/error.ts"
+import { endSeq, firstSeq, localSeq } from "../store/stream.ts"
 
 export const streamStates = ["idle", "pending", "waiting", "blocked", "removing", "removed"] as const
 export type StreamState = (typeof streamStates)[number]
@@ -133,6 +134,7 @@ const streamsSql = `select *,
   from sturdy_stream stream order by stream_id`
 
 function summaryOf(row: Row): StreamSummary {
+  refuseDamaged(row)
   const isClosed = row.time_closed !== null
   // pending = last seq - cursor - seqs without an op.
   const pending = isClosed ? 0 : row.last_seq - row.cursor - row.gap_count
@@ -168,6 +170,22 @@ function summaryOf(row: Row): StreamSummary {
     retained_ops: row.retained_ops,
     retained_bytes: row.retained_bytes,
   }
+}
+
+/** A row whose places contradict each other would be told as numbers that nobody can make sense of. */
+function refuseDamaged(row: Row): void {
+  const { name, stream_id, pruned_seq, cursor, frozen_seq, last_seq, gap_count, time_closed } = row
+  const places = [firstSeq(stream_id), pruned_seq, cursor, endSeq(stream_id)]
+  const isOrdered = places.every((place, at) => Number.isSafeInteger(place) && (at === 0 || places[at - 1]! <= place))
+  const isFrozenInside = frozen_seq >= cursor && frozen_seq < endSeq(stream_id)
+  // Of a closed stream that made room for others it is left as it was.
+  const isCounted = time_closed !== null || (gap_count >= 0 && gap_count <= last_seq - cursor)
+  if (isOrdered && isFrozenInside && isCounted) return
+  throw new SturdyError(
+    "database_corrupt",
+    `the row of stream ${name} is damaged: pruned ${pruned_seq}, cursor ${cursor}, frozen ${frozen_seq}, last ${last_seq}, ${gap_count} without an op`,
+    "Keep a copy of the file and its -wal.",
+  )
 }
 
 function stateOf(row: Row, pending: number): StreamState {

@@ -47,7 +47,9 @@ async function filledOutbox(dir: TempDir, file = dir.file()): Promise<string> {
        values (?, ?, 'note_full', 'a private message', ?, 5, ?)`,
     ).run(2 ** 33 + n, op_id, JSON.stringify(op), decision)
   }
-  db.run("update sturdy_stream set cursor = cursor + 1002, frozen_seq = frozen_seq + 1002 where stream_id = 2")
+  db.run(
+    "update sturdy_stream set cursor = cursor + 1002, frozen_seq = frozen_seq + 1002, dead_count = 1 where stream_id = 2",
+  )
   db.close()
   return file
 }
@@ -158,6 +160,17 @@ describe("export", () => {
     expect(new Set(seqs).size).toBe(seqs.length)
     await outbox.close({ flush_ms: 0 })
   })
+})
+
+test("export tells of ops that should be there and are not, and ends with 3", async () => {
+  await using dir = tempDir()
+  const file = await filledOutbox(dir)
+  using db = new ScopedDatabase(file)
+  db.run("delete from sturdy_op where seq = 1 * 4294967296 + 1")
+  db.close()
+  const { code, out, err } = await run(["export", "--db", file])
+  expect([code, out.trimEnd().split("\n").length]).toEqual([3, 3])
+  expect(err).toContain("2 ops of 3 that should be there: sturdy doctor --db")
 })
 
 describe("export --output", () => {

@@ -1,4 +1,5 @@
 /** What status says of streams that wait, and to whoever watches over them. */
+import { Database } from "bun:sqlite"
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { openCliBox } from "./box.ts"
 import { type Situation, situations } from "./situation/situations.ts"
@@ -58,4 +59,18 @@ test("--json says of each stream whether it needs a person, and the command for 
     { stream: made.names.stream, command: `sturdy unblock ${made.names.stream} --secret-file FILE` },
   ])
   expect(streams.filter(({ command }) => command === null)).toHaveLength(2)
+})
+
+test("a row whose places contradict each other is damage, not numbers that nobody can make sense of", async () => {
+  await using box = await openCliBox()
+  await box.host((_, notes) => notes.record({ method: "create", args: [{ title: "a" }] }), false)
+  const db = new Database(box.file)
+  db.run("update sturdy_stream set cursor = -1")
+  db.close()
+  for (const name of ["status", "streams", "watch"]) {
+    const { code, out, err } = await box.run(name, ...(name === "watch" ? ["--count", "1"] : []))
+    expect([code, out]).toEqual([3, ""])
+    expect(err).toContain("the row of stream notes is damaged")
+    expect(err).toContain("sturdy doctor --db")
+  }
 })

@@ -2,9 +2,9 @@
 import { type Command, type Input, numberOption } from "./command.ts"
 import { note } from "../output/terminal.ts"
 
-export const pageUsage = "[--limit N] [--after PLACE]"
+export const pageUsage = "[--limit N] [--after CURSOR]"
 export const pageHelp = `  --limit N      at most so many (default 100)
-  --after PLACE  the next page: the place that the page before ended with`
+  --after CURSOR the next page: where the page before said that there is more`
 export const pageOptions = { limit: { type: "string" }, after: { type: "string" } } as const
 
 /** @throws UsageError */
