@@ -270,6 +270,15 @@ test("ref rotate sends the header that a gateway wants, and shows neither its va
   expect(out + err).not.toContain("canary")
 })
 
+test("ref rotate sends nothing of what is pending, however long it takes", async () => {
+  await using box = await openCliBox()
+  await box.host((_, notes) => notes.record(record("a")))
+  await box.host((_, notes) => notes.record(record("b")), false)
+  expect((await box.run("ref", "rotate", "notes", "--yes")).code).toBe(0)
+  expect(box.applied).toEqual(["a"])
+  expect(lastJson((await box.run("status", "--json")).out)).toMatchObject({ pending: 1 })
+})
+
 describe("an outbox in the database of a host", () => {
   const pragmas = ["journal_mode", "auto_vacuum", "application_id", "user_version"]
   const pragmasOf = (file: string) => {
