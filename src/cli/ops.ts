@@ -17,7 +17,7 @@ export const ops: Command = {
   usage: `${dbUsage} [--stream NAME] [--state STATE] [--method M] [--key K] [--since T] ${pageUsage} [--json]`,
   help: `
 Lists the ops that the outbox holds, oldest first: pending ones, and settled ones that are still kept. Payloads are not
-shown: \`sturdy show ID\` does. Only reads.
+shown: \`sturdy show ID\` does. ┆ before a place: of the unit of the op before it. Only reads.
 
 ${dbHelp}
   --stream NAME  of this stream only; * stands for any text, here and in the next two

@@ -21,6 +21,9 @@ Shows an op: where it stands, its call, its batch and unit, what it depends on a
 Or a batch, its ops drawn as a graph of what depends on what. ID is an op_id or batch_id, or the beginning of one. Only
 reads.
 
+Of a batch: ○ depends on no other op of it, ● on those from whose lanes its line comes; ┌│└ are one unit, ← names what lies
+outside.
+
 ${dbHelp}
   --payload  the arguments and the result in full, instead of their first line; secrets of the outbox are left out
   --json     one object; with the payload only if asked for`,

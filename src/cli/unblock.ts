@@ -1,4 +1,5 @@
 /** `sturdy unblock`: a block lifted by a person, with what they change so that it does not come back. */
+import { blockTable, isBlockReason } from "../flusher/block.ts"
 import { readStreams } from "../inspect/status.ts"
 import { endpointOf, endpointProblem } from "../wire/endpoint.ts"
 import type { Outbox } from "../index.ts"
@@ -52,6 +53,8 @@ ${dbHelp}
     const names = all ? blocked.map(({ stream }) => stream) : input.positionals
     const waits = new Map(streams.map(({ stream, next_attempt_at }) => [stream, next_attempt_at ?? 0]))
     if (names.length === 0) {
+      if (reason !== undefined && !isBlockReason(reason))
+        throw new UsageError(`--reason must be one of ${Object.keys(blockTable).join(", ")}, got ${reason}`, unblock)
       note(reason === undefined ? "no stream is blocked" : `no stream is blocked by ${printable(reason)}`)
       return 0
     }

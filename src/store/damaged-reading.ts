@@ -32,7 +32,7 @@ export function openDamaged(path: string): DamagedView {
     return Object.assign(reader, { isRebuilt: false })
   } catch (error) {
     reader.close()
-    if (!isDamaged(error) || !(isOutbox(path) || hasRoots(path))) throw error
+    if (!isDamaged(error) || !mayBeOutbox(path)) throw error
     return rebuilt(path, error)
   }
 }
@@ -84,4 +84,9 @@ function openRebuilt(copy: string, path: string): Handle | undefined {
 function hasMeta(db: Database): boolean {
   const meta = db.prepare("select typeof(outbox_id) as id, typeof(version) as version from sturdy_meta").get()
   return Bun.deepEquals(meta, { id: "text", version: "integer" })
+}
+
+/** Something of an outbox is in it, be its first page gone. */
+export function mayBeOutbox(path: string): boolean {
+  return isOutbox(path) || hasRoots(path)
 }

@@ -1,6 +1,6 @@
 /** What a command meets around it: disks that are full, links that go round, users who may not. */
 import { Database } from "bun:sqlite"
-import { chmodSync, existsSync, symlinkSync } from "node:fs"
+import { chmodSync, existsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "bun:test"
 import { openCliBox } from "./box.ts"
@@ -28,6 +28,16 @@ describe("a path", () => {
     for (const name of ["status", "flush"]) {
       const ran = await run([name, "--db", box.dir.file("loop.db")])
       expect([ran.code, ran.err]).toEqual([1, expect.stringContaining("a loop of links")])
+      expectOneLine(ran)
+    }
+  })
+
+  test("to a file that has nothing of an outbox is not sent to the doctor, who says so too", async () => {
+    await using box = await openCliBox()
+    writeFileSync(box.dir.file("text.db"), "no database at all\n".repeat(300))
+    for (const name of ["status", "doctor"]) {
+      const ran = await run([name, "--db", box.dir.file("text.db")])
+      expect([ran.code, ran.err]).toEqual([1, expect.stringContaining("Nothing in it is of an outbox")])
       expectOneLine(ran)
     }
   })

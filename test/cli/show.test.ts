@@ -160,6 +160,14 @@ describe("an ID", () => {
     expectOneLine(ran)
   })
 
+  test("that is a stream's name is refused with the commands for streams", async () => {
+    await using box = await openCliBox()
+    await settled(box)
+    const ran = await box.run("show", "notes")
+    expect([ran.code, ran.err]).toEqual([1, expect.stringContaining("`sturdy ops --stream notes`")])
+    expectOneLine(ran)
+  })
+
   test("is found where only a dead letter is left of the op", async () => {
     await using box = await openCliBox()
     box.refused.add("plan")

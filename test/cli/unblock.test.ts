@@ -101,6 +101,7 @@ describe("unblock", () => {
   test.each([
     ["no stream", ["unblock"], "Name it, or say --all"],
     ["a stream and --all", ["unblock", "notes", "--all"], "either STREAMs or --all"],
+    ["a reason that no block has", ["unblock", "--all", "--reason", "bogus"], "--reason must be one of revoked, "],
     ["a reason without --all", ["unblock", "notes", "--reason", "revoked"], "--reason goes with --all"],
     ["a service that is no URL", ["unblock", "notes", "--service", "nowhere"], "must be an http(s) URL"],
     ["a file that is not there", ["unblock", "notes", "--secret-file", "/nowhere/at/all"], "cannot be read (ENOENT)"],

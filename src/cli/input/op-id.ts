@@ -19,7 +19,9 @@ export function findId(db: Database, typed: string, kinds: readonly KnownId["kin
     throw new SturdyError(
       "op_unknown",
       `${typed} is not the id of any ${what}, nor the beginning of one`,
-      `Ids have 26 characters, 0-9 and A-Z without I, L, O, U: \`sturdy ops\` and \`sturdy batches\` list them.`,
+      isStream(db, typed)
+        ? `It is a stream: \`sturdy ops --stream ${typed}\` lists its ops, \`sturdy status\` says how it stands.`
+        : "Ids have 26 characters, 0-9 and A-Z without I, L, O, U: `sturdy ops` and `sturdy batches` list them.",
     )
   const found = idsThatBegin(db, prefix, candidates_max + 1).filter(({ kind }) => kinds.includes(kind))
   const [only] = found
@@ -33,6 +35,10 @@ export function findId(db: Database, typed: string, kinds: readonly KnownId["kin
       ? `Nearest: ${near.map((id) => describe(db, id)).join("; ")}.`
       : "It may be of another outbox, or settled and no longer kept: `sturdy ops` and `sturdy batches` list what is here.",
   )
+}
+
+function isStream(db: Database, name: string): boolean {
+  return db.prepare("select 1 from sturdy_stream where name = ?").get(name) !== null
 }
 
 function ambiguous(db: Database, typed: string, found: readonly KnownId[]): SturdyError {

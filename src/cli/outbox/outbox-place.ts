@@ -4,6 +4,7 @@ import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { SturdyError } from "../../intent/error.ts"
 import { outboxFile } from "../../opencode/data-place.ts"
+import { mayBeOutbox } from "../../store/damaged-reading.ts"
 import { isDamageCode } from "../../store/fault.ts"
 import { bytesOf } from "../../store/place.ts"
 import { readingOutbox } from "../../store/reading.ts"
@@ -75,6 +76,8 @@ export function explained(error: unknown, place: OutboxPlace): unknown {
   const again = (message: string, hint: string) =>
     new SturdyError(code, message, hint, { cause: error, indeterminate, ...(path !== undefined && { path }) })
   if (code === "database_missing") return again(`there is no outbox at ${placeText(place)}`, lookedAt(place))
+  if (code === "database_not_sqlite" && !mayBeOutbox(place.file))
+    return again(message, "Nothing in it is of an outbox: name another file with --db FILE.")
   if (isDamageCode(code))
     return bytesOf(place.file) === 0 && bytesOf(`${place.file}-wal`) === 0
       ? error

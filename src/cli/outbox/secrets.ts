@@ -32,7 +32,6 @@ export function secretsIn(db: Database): string[] {
 
 /** Texts of an outbox that must never be shown, whatever an argument or a message repeats. */
 export class Secrets {
-  readonly #short: string[] = []
   /** By their first letters: an outbox may have thousands of streams, and a text is gone through once for all. */
   readonly #byHead = new Map<string, string[]>()
   /** Of the first three letters of those, for a quick no. */
@@ -43,10 +42,8 @@ export class Secrets {
   }
 
   #add(secret: string): void {
-    if (secret.length < head_letters) {
-      this.#short.push(secret)
-      return
-    }
+    // A service that makes such a one keeps none: to hide it would tear words, numbers and JSON apart.
+    if (secret.length < head_letters) return
     const head = secret.slice(0, head_letters)
     const longestFirst = [...(this.#byHead.get(head) ?? []), secret].toSorted((a, b) => b.length - a.length)
     this.#byHead.set(head, longestFirst)
@@ -54,20 +51,17 @@ export class Secrets {
   }
 
   hide(text: string): string {
-    const hidden = this.#short.reduce((hidden, secret) => hidden.replaceAll(secret, "[secret]"), text)
     let shown = ""
     let from = 0
-    for (let at = 0; at <= hidden.length - head_letters; at++) {
-      if (this.#mayBegin[beginning(hidden, at)] === 0) continue
-      const secret = this.#byHead
-        .get(hidden.slice(at, at + head_letters))
-        ?.find((secret) => hidden.startsWith(secret, at))
+    for (let at = 0; at <= text.length - head_letters; at++) {
+      if (this.#mayBegin[beginning(text, at)] === 0) continue
+      const secret = this.#byHead.get(text.slice(at, at + head_letters))?.find((secret) => text.startsWith(secret, at))
       if (secret === undefined) continue
-      shown += `${hidden.slice(from, at)}[secret]`
+      shown += `${text.slice(from, at)}[secret]`
       from = at + secret.length
       at = from - 1
     }
-    return shown + hidden.slice(from)
+    return shown + text.slice(from)
   }
 }
 

@@ -8,12 +8,12 @@ export class ProgressLine {
   #last = ""
 
   show(what: string, done: number, total: number): void {
-    if (!process.stderr.isTTY) return
+    if (!process.stderr.isTTY || total === 0) return
     const numbers = `${done}/${total}`
     // A line that fills its row would be drawn again below itself.
     const room = (process.stderr.columns || 80) - what.length - numbers.length - 3
     const width = Math.max(0, Math.min(bar_width, room))
-    const filled = total === 0 ? width : Math.round((width * done) / total)
+    const filled = Math.round((width * done) / total)
     const bar = "█".repeat(filled) + "░".repeat(width - filled)
     process.stderr.write(`\r\u001b[K${what} ${bar} ${numbers}`)
     this.#drawn = true
