@@ -143,13 +143,12 @@ function missingOps(
   reader: DamagedView,
 ): { ops: number; expected: number } | undefined {
   if (filter.all || filter.state !== undefined || streams === null) return
-  const expectedOf = (all: readonly StreamSummary[]) =>
-    all
-      .filter(({ stream }) => matches(filter.stream, stream))
-      .reduce((sum, { pending, dead }) => sum + pending + dead, 0)
-  const expected = expectedOf(streams)
-  const now = unlessDamaged(() => reader.read((db) => expectedOf(readStreams(db))))
-  return ops === expected || now !== expected ? undefined : { ops, expected }
+  const asked = (all: readonly StreamSummary[]) => all.filter(({ stream }) => matches(filter.stream, stream))
+  const places = (all: readonly StreamSummary[]) =>
+    JSON.stringify(asked(all).map(({ recorded, cursor, pending, dead }) => [recorded, cursor, pending, dead]))
+  const now = unlessDamaged(() => reader.read((db) => places(readStreams(db))))
+  const expected = asked(streams).reduce((sum, { pending, dead }) => sum + pending + dead, 0)
+  return ops >= expected || now !== places(streams) ? undefined : { ops, expected }
 }
 
 const shown = (summary: OutboxSummary, redactor: Redactor | undefined) =>

@@ -19,6 +19,9 @@ const reading: string[][] = [
   ["batches"],
   ["dead", "list"],
   ["ref", "show"],
+  ["watch", "--count", "2", "--interval", "0.1"],
+  ["doctor", "--offline"],
+  ["export", "--redact"],
 ]
 
 function servedIn(dir: TempDir) {
