@@ -30,7 +30,7 @@ ${headerHelp}
 ${dbHelp}
   --json                      {"version","settled","pending","dead","blocked":[…]}
 
-Exit codes: 0 all settled; 1 not in time, or another process is at it; 3 a stream stands, or something was rejected.`,
+Exit codes: 0 all settled; 1 not in time, or another process is at it; 3 a stream stands, or something was rejected meanwhile.`,
   options: {
     ...dbOption,
     wait: { type: "boolean" },

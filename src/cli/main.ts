@@ -37,13 +37,26 @@ function unknownCommand([name = "", second]: string[]): UsageError {
   return new UsageError(`no command ${printable(name)}: ${what}`, undefined)
 }
 
+type Expected = SturdyError | UsageError | CommandError
+
+function isExpected(error: unknown): error is Expected {
+  return [SturdyError, UsageError, CommandError].some((kind) => error instanceof kind)
+}
+
+function fieldsOf(error: Expected): { code: string; message: string; hint: string | null } {
+  const { message } = error
+  if (error instanceof SturdyError) return { code: error.code, message, hint: error.hint }
+  if (error instanceof UsageError)
+    return { code: "usage", message, hint: error.command ? usageOf(error.command) : null }
+  return { code: "failed", message, hint: null }
+}
+
 /** In one line; for `--json` as an object, on standard error too. */
 function report(thrown: unknown): ExitCode {
   const error = databaseError(thrown)
-  if (error instanceof SturdyError && process.argv.includes("--json")) {
-    const { code, message, hint } = error
-    note(JSON.stringify({ version: 1, error: { code, message, hint } }))
-    return exitOf(error)
+  if (process.argv.includes("--json") && isExpected(error)) {
+    note(JSON.stringify({ version: 1, error: fieldsOf(error) }))
+    return error instanceof UsageError ? 2 : exitOf(error)
   }
   if (error instanceof UsageError) {
     note(`sturdy: ${printable(error.message)}`)

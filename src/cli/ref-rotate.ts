@@ -34,7 +34,7 @@ ${dbHelp}
       return row as Pick<StreamRow, "service" | "share_id">
     })
     const headers = headersOption(refRotate, input, [service])
-    const question = `Every capability that was derived from the old secret dies. Give share ${share_id} another one?`
+    const question = `Every capability that was derived from the old secret dies. Give share ${share_id} another secret?`
     if (!(await confirmed(refRotate, input, question))) {
       note("nothing was changed")
       return 1

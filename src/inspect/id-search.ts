@@ -60,6 +60,8 @@ export function idsLike(db: Database, prefix: string, limit: number, kinds: read
     let wrong = 0
     for (let i = 0; i < typed.length && wrong <= wrong_max; i++) if (digits[typed[i]!] !== text[i]) wrong++
     if (wrong > wrong_max) return
+    // A dead letter is one with its op.
+    if (found.some((other) => other.id.id === text)) return
     const place = found.findIndex((other) => wrong < other.wrong || (wrong === other.wrong && text > other.id.id))
     found.splice(place < 0 ? found.length : place, 0, { id: { kind, id: text, seq }, wrong })
     if (found.length > limit) found.pop()

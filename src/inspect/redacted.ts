@@ -39,7 +39,7 @@ function redactedStream(stream: ExportedStream, redactor: Redactor): ExportedStr
     url: redactor.textOrNull(stream.url),
     session_id: redactor.textOrNull(stream.session_id),
     service_id: redactor.textOrNull(stream.service_id),
-    last_error: redactor.textOrNull(stream.last_error),
+    last_error: stream.last_error === null ? null : redactor.word(stream.last_error),
     block_message: redactor.textOrNull(stream.block_message),
   }
 }

@@ -74,6 +74,17 @@ test("with --json an error is an object on standard error: code, message, hint",
   })
 })
 
+test.each([
+  ["wrong usage", ["ops", "--limit", "x", "--json"], 2, "usage"],
+  ["no command", ["stats", "--json"], 2, "usage"],
+  ["what a command found", ["doctor", "--quarantine", "--json"], 1, "failed"],
+])("with --json %s is an object on standard error too", async (_, args, exit, name) => {
+  await using box = await openCliBox()
+  await box.host(() => {}, false)
+  const { code, err } = await box.run(...args)
+  expect([code, lastJson(err)]).toMatchObject([exit, { version: 1, error: { code: name } }])
+})
+
 test("a backup is an outbox of its own: in WAL mode, its lease held by nobody", async () => {
   await using box = await openCliBox()
   await box.host((_, notes) => notes.record({ method: "create", args: [{ title: "a" }] }))

@@ -277,7 +277,7 @@ describe("status and ops", () => {
     const { code, out } = await run(["status", "--db", file])
     expect(code).toBe(0)
     expect(out).toMatch(/^notes +waiting/m)
-    expect(out).toMatch(/in 10 min +asked to wait$/m)
+    expect(out).toMatch(/when flushed +asked to wait$/m)
     expect(lastJson((await run(["status", "--json", "--db", file])).out)).toMatchObject({
       streams: [{ state: "waiting", attempts: 0, next_attempt_at: at }],
     })

@@ -74,3 +74,18 @@ test("a row whose places contradict each other is damage, not numbers that nobod
     expect(err).toContain("sturdy doctor --db")
   }
 })
+
+test("an outage that no process waits for does not go on by itself, and is not said to", async () => {
+  await using box = await openCliBox()
+  await box.service.stop()
+  await box.host(async (outbox, notes) => {
+    const failed = new Promise((resolve) => outbox.on("failed", resolve))
+    outbox.resume()
+    notes.record({ method: "create", args: [{ title: "a" }] })
+    await failed
+  }, false)
+  const { out } = await box.run("status")
+  expect(out).toContain("refuses connections. Nothing is lost; to look closer:")
+  expect(out).not.toContain("by itself")
+  expect(out).toMatch(/^No process sends what 1 stream has pending: .* or by hand (now|in \d+ s):$/m)
+})

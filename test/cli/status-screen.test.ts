@@ -47,7 +47,7 @@ test("streams that need a person come first, those that wait next, then by what 
   )
   const { code, rows, lines, out } = await screenOf(file)
   expect([code, firstWords(rows.slice(0, 5))]).toEqual([3, ["dead", "waits", "many", "few", ""]])
-  expect(rows[1]).toMatch(/^waits +waiting +1 .* 3 +now +refu\\u001bsed$/)
+  expect(rows[1]).toMatch(/^waits +waiting +1 .* 3 +when flushed +refu\\u001bsed$/)
   expect(rows[2]).toMatch(/^many +pending +3 +(<1|\d+) s .* when flushed +-$/)
   expect(out).toContain("  2 dead letters: rejected by the service for good")
   expect(out).toContain(`sturdy dead list --stream dead --db ${file}\n`)

@@ -75,6 +75,8 @@ export function explained(error: unknown, place: OutboxPlace): unknown {
   const { code, message, path, indeterminate } = error
   const again = (message: string, hint: string) =>
     new SturdyError(code, message, hint, { cause: error, indeterminate, ...(path !== undefined && { path }) })
+  if (code === "dead_letter_unknown")
+    return again(message, `\`${commandLine(place, "dead", "list")}\` lists those that are.`)
   if (code === "database_missing") return again(`there is no outbox at ${placeText(place)}`, lookedAt(place))
   if (code === "database_not_sqlite" && !mayBeOutbox(place.file))
     return again(message, "Nothing in it is of an outbox: name another file with --db FILE.")

@@ -27,8 +27,7 @@ export function standingLines(streams: readonly StreamSummary[], showing: Showin
     streams.filter(({ block, attempts, last_error }) => block === null && attempts > 0 && last_error !== null),
     ({ service, last_error }) => `${service} ${last_error}`,
   )
-  const isDue = ({ next_attempt_at }: StreamSummary) => next_attempt_at === null || next_attempt_at <= showing.now
-  const unsent = streams.filter((stream) => stream.block === null && !isQuiet(stream) && isDue(stream))
+  const unsent = streams.filter((stream) => stream.block === null && !isQuiet(stream))
   const dead = streams.filter(({ dead }) => dead > 0)
   const odd = oddLines(streams, showing.width)
   return [
@@ -61,12 +60,15 @@ function awayLines(group: readonly StreamSummary[], { place, now, width, isSent 
   const { service, last_error } = group[0]!
   const since = Math.min(...group.map(({ time_oldest }) => time_oldest ?? now))
   const next = Math.min(...group.map(({ next_attempt_at }) => next_attempt_at ?? now))
-  const text = `${count(group.length, "stream waits", "streams wait")}, the oldest op for ${durationText(now - since)}: ${printable(service)} ${attemptText(last_error!)}; tried again ${next <= now && !isSent ? "when a process sends" : untilText(next, now)}. It goes on by itself, nothing is lost; to look closer:`
+  const then = isSent ? `; tried again ${untilText(next, now)}. It goes on by itself, nothing` : ". Nothing"
+  const text = `${count(group.length, "stream waits", "streams wait")}, the oldest op for ${durationText(now - since)}: ${printable(service)} ${attemptText(last_error!)}${then} is lost; to look closer:`
   return [...wrapped(text, width, ""), commandText(commandLine(place, "doctor"))]
 }
 
-function unsentLines(streams: readonly StreamSummary[], { place, width }: Showing): string[] {
-  const text = `No process sends what ${count(streams.length, "stream has", "streams have")} pending: the program that records does when it runs, or now:`
+function unsentLines(streams: readonly StreamSummary[], { place, now, width }: Showing): string[] {
+  // The backoff, and what a service asked for, hold for whoever sends.
+  const soonest = Math.min(...streams.map(({ next_attempt_at }) => next_attempt_at ?? now))
+  const text = `No process sends what ${count(streams.length, "stream has", "streams have")} pending: the program that records does when it runs, or by hand ${untilText(soonest, now)}:`
   return [...wrapped(text, width, ""), commandText(commandLine(place, "flush"))]
 }
 

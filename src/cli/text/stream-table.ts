@@ -52,7 +52,8 @@ function cursorText({ cursor, recorded }: StreamSummary): string {
 
 function nextText({ state, block, next_attempt_at }: StreamSummary, now: number, lease: LeaseSummary | null): string {
   if (isQuiet({ state })) return "-"
-  if (next_attempt_at !== null) return untilText(next_attempt_at, now)
+  // Without a holder of the lease nobody keeps to that time.
+  if (next_attempt_at !== null && (block !== null || lease?.state === "held")) return untilText(next_attempt_at, now)
   if (block !== null) return "never by itself"
   return lease?.state === "held" ? "being sent" : "when flushed"
 }
