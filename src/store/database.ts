@@ -30,6 +30,9 @@ export function isOpenHere(file: string): boolean {
   return openFiles.has(file)
 }
 
+/** Before an open that was told `busy` at once is tried again, at most. */
+const busy_pause_ms = 50
+
 /** What to do with an outbox file that is damaged: refuse it as it lies, or put it aside and begin afresh. */
 export type Damaged = "refuse" | "quarantine"
 
@@ -70,6 +73,7 @@ export function openDatabase(where: string | HostDatabase, seams: Seams, damaged
 function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDatabase {
   const locks: Handle[] = []
   const kept: Quarantined[] = []
+  const since = seams.clock.monotonic()
   try {
     for (let tries = 1; ; tries++) {
       const file = locate(path)
@@ -84,6 +88,11 @@ function openDatabaseFile(path: string, seams: Seams, damaged: Damaged): OpenDat
         return { ...openFile(file, seams, kept), quarantined: inOne(kept) }
       } catch (error) {
         if (!(error instanceof SturdyError) || tries >= tries_max) throw error
+        // While others recover it, or change its mode, SQLite does not wait as it was told to.
+        if (error.code === "busy" && seams.clock.monotonic() - since < limit.record_busy_ms_max) {
+          seams.clock.block(busy_pause_ms * seams.random.fraction())
+          continue
+        }
         if (ino === undefined || statOf(file)?.ino !== ino) continue
         const isDamaged = error.code === "database_corrupt" || error.code === "database_not_sqlite"
         if (damaged === "refuse" || !isDamaged) throw error
