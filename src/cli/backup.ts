@@ -9,16 +9,8 @@ import { bytesOf } from "../store/place.ts"
 import { OutboxView } from "../store/reading.ts"
 import type { Command, ExitCode, Input } from "./input/command.ts"
 import { databaseError } from "./outbox/database-error.ts"
-import {
-  dbHelp,
-  dbOption,
-  dbUsage,
-  explained,
-  outboxPlace,
-  type OutboxPlace,
-  placeText,
-  readOutbox,
-} from "./outbox/outbox-place.ts"
+import { explained, readOutbox } from "./outbox/looking.ts"
+import { dbHelp, dbOption, dbUsage, outboxPlace, type OutboxPlace, placeText } from "./outbox/outbox-place.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { note, print, printable, printJson } from "./output/terminal.ts"
 import { WholeFile } from "./output/whole-file.ts"

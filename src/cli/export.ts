@@ -1,13 +1,13 @@
 /** `sturdy export`: ops as JSON lines, to file with a bug report. */
-import { quietWalFault, salvage } from "../inspect/salvage.ts"
+import { quietWalFault, salvage } from "../inspect/damage/salvage.ts"
 import { matches } from "../inspect/name-pattern.ts"
 import { readStreams, type StreamSummary } from "../inspect/status.ts"
-import { OpExport } from "../inspect/export.ts"
-import { type OutboxSummary, readOutboxSummary } from "../inspect/export-header.ts"
+import { OpExport } from "../inspect/export/op-export.ts"
+import { type OutboxSummary, readOutboxSummary } from "../inspect/export/outbox-summary.ts"
 import { outboxFileSummary } from "../inspect/outbox-file.ts"
 import { opStates } from "../inspect/op-state.ts"
-import { Redactor } from "../inspect/redact.ts"
-import { redactedOp, redactedSummary } from "../inspect/redacted.ts"
+import { Redactor } from "../inspect/export/redactor.ts"
+import { redactedOp, redactedSummary } from "../inspect/export/redacted.ts"
 import { systemRandom } from "../intent/system.ts"
 import { openDamaged, type DamagedView } from "../store/damaged-reading.ts"
 import { unlessDamaged } from "../store/fault.ts"
@@ -15,16 +15,9 @@ import packageJson from "../../package.json" with { type: "json" }
 import { type Command, type ExitCode, textOption, UsageError, wordOption } from "./input/command.ts"
 import { damageLines } from "./text/damage-text.ts"
 import { checkStreams } from "./input/known-stream.ts"
-import {
-  dbHelp,
-  dbOption,
-  commandLine,
-  dbUsage,
-  explained,
-  outboxPlace,
-  type OutboxPlace,
-  placeText,
-} from "./outbox/outbox-place.ts"
+import { commandLine } from "./outbox/command-line.ts"
+import { explained } from "./outbox/looking.ts"
+import { dbHelp, dbOption, dbUsage, outboxPlace, type OutboxPlace, placeText } from "./outbox/outbox-place.ts"
 import { Secrets, secretsIn } from "./outbox/secrets.ts"
 import { ProgressLine } from "./output/progress.ts"
 import { note, printable } from "./output/terminal.ts"

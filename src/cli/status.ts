@@ -8,16 +8,9 @@ import type { Command } from "./input/command.ts"
 import { spanOption } from "./input/since.ts"
 import { cureOf } from "./text/block-cure.ts"
 import { leaseText } from "./text/lease-text.ts"
-import {
-  commandLine,
-  dbHelp,
-  dbOption,
-  dbUsage,
-  lookAtOutbox,
-  optionWords,
-  type OutboxPlace,
-  placeText,
-} from "./outbox/outbox-place.ts"
+import { commandLine, optionWords } from "./outbox/command-line.ts"
+import { lookAtOutbox } from "./outbox/looking.ts"
+import { dbHelp, dbOption, dbUsage, type OutboxPlace, placeText } from "./outbox/outbox-place.ts"
 import { standingLines } from "./text/standing.ts"
 import { streamTable } from "./text/stream-table.ts"
 import { wrapped } from "./output/table.ts"

@@ -2,7 +2,8 @@
 import { readLease } from "../inspect/lease.ts"
 import { readStreams, streamStates } from "../inspect/status.ts"
 import { type Command, wordOption } from "./input/command.ts"
-import { dbHelp, dbOption, dbUsage, readOutbox } from "./outbox/outbox-place.ts"
+import { readOutbox } from "./outbox/looking.ts"
+import { dbHelp, dbOption, dbUsage } from "./outbox/outbox-place.ts"
 import { streamTable } from "./text/stream-table.ts"
 import { note, print, printJson, terminalWidth } from "./output/terminal.ts"
 

@@ -16,7 +16,8 @@ import {
 import { checkStreams } from "./input/known-stream.ts"
 import { stopped } from "./input/stopped.ts"
 import { looks, type Seen } from "./watch/looks.ts"
-import { dbHelp, dbOption, dbUsage, type OutboxPlace, readOutbox } from "./outbox/outbox-place.ts"
+import { readOutbox } from "./outbox/looking.ts"
+import { dbHelp, dbOption, dbUsage, type OutboxPlace } from "./outbox/outbox-place.ts"
 import { JsonReport, LinesReport, ScreenReport, type WatchReport } from "./watch/watch-report.ts"
 
 const interval_s = 1

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { parseInput } from "../../src/cli/input/command.ts"
 import { unblock } from "../../src/cli/unblock.ts"
-import { commandLine, optionWords, quoted } from "../../src/cli/outbox/outbox-place.ts"
+import { commandLine, optionWords, quoted } from "../../src/cli/outbox/command-line.ts"
 
 const shells = ["sh", "bash"].filter((shell) => Bun.which(shell) !== null)
 

@@ -7,41 +7,12 @@ import { screenLines, type WatchView } from "../../src/cli/watch/watch-screen.ts
 import type { Change } from "../../src/inspect/changes.ts"
 import type { Look } from "../../src/inspect/look.ts"
 import type { StreamSummary } from "../../src/inspect/status.ts"
+import { summaryOf } from "../inspect/stream-summary.ts"
 
 const now = 1_700_000_000_000
 
-const stream = (name: string, more: Partial<StreamSummary> = {}): StreamSummary => ({
-  stream: name,
-  service: "http://127.0.0.1:9/rpc/share",
-  share_id: "share_of_the_test_0",
-  pending: 0,
-  dead: 0,
-  state: "idle",
-  attempts: 0,
-  next_attempt_at: null,
-  last_error: null,
-  block: null,
-  block_message: null,
-  block_hint: null,
-  time_blocked: null,
-  resync_owed: null,
-  twins: 0,
-  server_resets: 0,
-  posts: 0,
-  batches: 0,
-  superseded: 0,
-  protocol: null,
-  url: null,
-  epoch: null,
-  recorded: 12_345,
-  cursor: 12_345,
-  in_flight: 0,
-  time_oldest: null,
-  time_last_ack: now - 1_000,
-  retained_ops: 0,
-  retained_bytes: 0,
-  ...more,
-})
+const stream = (name: string, more: Partial<StreamSummary> = {}): StreamSummary =>
+  summaryOf({ stream: name, recorded: 12_345, cursor: 12_345, time_last_ack: now - 1_000, ...more })
 
 const lookAt = (time: number, ...streams: StreamSummary[]): Look => ({ time, outbox_id: "a", streams, lease: null })
 

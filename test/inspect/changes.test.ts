@@ -8,38 +8,20 @@ import type { StreamSummary } from "../../src/inspect/status.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { tempDir } from "../temp-dir.ts"
+import { summaryOf } from "./stream-summary.ts"
 
-const idle: StreamSummary = {
-  stream: "notes",
-  service: "http://127.0.0.1:9/rpc/share",
-  share_id: "share_of_the_test_0",
-  pending: 0,
-  dead: 0,
-  state: "idle",
-  attempts: 0,
-  next_attempt_at: null,
-  last_error: null,
-  block: null,
-  block_message: null,
-  block_hint: null,
-  time_blocked: null,
-  resync_owed: null,
-  twins: 0,
-  server_resets: 0,
+const idle = summaryOf({
   posts: 4,
   batches: 4,
   superseded: 1,
   protocol: "rpc",
-  url: null,
   epoch: 1,
   recorded: 10,
   cursor: 10,
-  in_flight: 0,
-  time_oldest: null,
   time_last_ack: 500,
   retained_ops: 9,
   retained_bytes: 900,
-}
+})
 const pending: StreamSummary = { ...idle, state: "pending", recorded: 15, pending: 5 }
 const waiting: StreamSummary = {
   ...pending,

@@ -1,7 +1,7 @@
 /** A file that an older Sturdy made and no newer one has opened: it is looked at as it is. */
 import { expect, test } from "bun:test"
 import { hangingOn, readDeadLetters } from "../../src/inspect/dead-letters.ts"
-import { OpExport } from "../../src/inspect/export.ts"
+import { OpExport } from "../../src/inspect/export/op-export.ts"
 import { readOp } from "../../src/inspect/op.ts"
 import { openDamaged } from "../../src/store/damaged-reading.ts"
 import { firstSeq } from "../../src/store/stream.ts"

@@ -4,8 +4,8 @@ import fc from "fast-check"
 import { encodeArgs } from "../../src/intent/codec.ts"
 import { systemRandom } from "../../src/intent/system.ts"
 import type { OpFacts } from "../../src/inspect/op-facts.ts"
-import { Redactor } from "../../src/inspect/redact.ts"
-import { redactedOp } from "../../src/inspect/redacted.ts"
+import { Redactor } from "../../src/inspect/export/redactor.ts"
+import { redactedOp } from "../../src/inspect/export/redacted.ts"
 
 const op_id = "01M8FENECQSFGY86E65ZPSPGKT"
 

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { dirname } from "node:path"
-import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { systemClock } from "../../src/intent/system.ts"
 import type { Clock } from "../../src/intent/seam.ts"
 import { atOneInstant, signatureOf } from "../../src/store/instant.ts"
@@ -19,8 +19,9 @@ import { OutboxView } from "../../src/store/reading.ts"
 import { openOutbox } from "../../src/outbox.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { errorOf } from "../sturdy-error.ts"
-import { tempDir, type TempDir } from "../temp-dir.ts"
+import { tempDir } from "../temp-dir.ts"
 import { closedOutbox } from "./damage.ts"
+import { ownTemporaryFolder } from "./temporary-folder.ts"
 
 /** Long after whatever was written; each pause does as it is told. */
 const clockAt = (now: () => number, block: () => void = () => {}): Clock => ({ ...systemClock, now, block })
@@ -77,19 +78,7 @@ describe("one instant", () => {
 })
 
 describe("a plain copy", () => {
-  let temporary: TempDir
-  let before: string | undefined
-  beforeEach(() => {
-    temporary = tempDir()
-    before = process.env.TMPDIR
-    process.env.TMPDIR = temporary.path
-  })
-  afterEach(async () => {
-    if (before === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = before
-    await temporary[Symbol.asyncDispose]()
-  })
-  const left = () => readdirSync(temporary.path).filter((name) => name.startsWith("sturdy-read-"))
+  const left = ownTemporaryFolder().copies
 
   test("has what lies beside the file, is for its owner alone, and goes as a whole", async () => {
     await using dir = tempDir()

@@ -1,25 +1,14 @@
 /** Looking into an outbox that somebody keeps for himself, or whose folder does not let SQLite read beside others. */
-import { chmodSync, copyFileSync, readdirSync } from "node:fs"
-import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { chmodSync, copyFileSync } from "node:fs"
+import { describe, expect, test } from "bun:test"
 import { OutboxView, readingOutbox } from "../../src/store/reading.ts"
 import { errorOf } from "../sturdy-error.ts"
-import { tempDir, type TempDir } from "../temp-dir.ts"
+import { tempDir } from "../temp-dir.ts"
 import { ScopedDatabase } from "../scoped-database.ts"
 import { closedOutbox, hashes, killedOutbox } from "./damage.ts"
+import { ownTemporaryFolder } from "./temporary-folder.ts"
 
-let temporary: TempDir
-let before: string | undefined
-
-beforeEach(() => {
-  temporary = tempDir()
-  before = process.env.TMPDIR
-  process.env.TMPDIR = temporary.path
-})
-afterEach(async () => {
-  if (before === undefined) delete process.env.TMPDIR
-  else process.env.TMPDIR = before
-  await temporary[Symbol.asyncDispose]()
-})
+const temporary = ownTemporaryFolder()
 
 async function exclusive(file: string, by: string) {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/exclusive-fixture.ts`, file, by], {
@@ -36,7 +25,7 @@ async function exclusive(file: string, by: string) {
   }
 }
 
-const leftovers = () => readdirSync(temporary.path).filter((name) => name.startsWith("sturdy-read-"))
+const leftovers = temporary.copies
 
 const attempts = (file: string) =>
   readingOutbox(file, (db, reader) => ({

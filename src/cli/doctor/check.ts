@@ -1,7 +1,8 @@
 /** What a check of `sturdy doctor` is, what it finds, and how it reads the outbox beside whoever is at work in it. */
 import type { Database } from "bun:sqlite"
 import type { SturdyError } from "../../intent/error.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 
 /** `wrong`: it does not get well by itself. `warning`: it may, or it is a risk. `note`: nothing to do. */
 export type Level = "ok" | "note" | "warning" | "wrong"

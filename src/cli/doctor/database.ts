@@ -8,7 +8,7 @@ import { isOutbox } from "../../store/quarantine.ts"
 import { application_id } from "../../store/place.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import packageJson from "../../../package.json" with { type: "json" }
-import { commandLine } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
 import { isDamage, isDamageCode } from "../../store/fault.ts"
 import { printable } from "../output/terminal.ts"
 import { bytesText, count } from "../output/words.ts"

@@ -9,7 +9,9 @@ import { readingOutbox } from "../../store/reading.ts"
 import { findDamage, suspect, suspicionOf } from "../../store/suspect.ts"
 import { walFault } from "../../store/wal.ts"
 import { databaseError } from "../outbox/database-error.ts"
-import { commandLine, explained, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
+import { explained } from "../outbox/looking.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 
 /**
  * Looks first, and without a change: opened without damage, it would only be opened. Undefined if it is not damaged.

@@ -1,7 +1,7 @@
 /** What can still be read of an outbox that is damaged: counted only then. */
-import { salvage } from "../../inspect/salvage.ts"
+import { salvage } from "../../inspect/damage/salvage.ts"
 import { isDamageCode } from "../../store/fault.ts"
-import { commandLine } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
 import { printable } from "../output/terminal.ts"
 import { count } from "../output/words.ts"
 import { salvagedText } from "../text/damage-text.ts"

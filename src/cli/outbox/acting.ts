@@ -8,7 +8,8 @@ import { readingOutbox } from "../../store/reading.ts"
 import { version as schema_version } from "../../store/migrate.ts"
 import type { Input } from "../input/command.ts"
 import { neverShowThoseOf } from "./secrets.ts"
-import { explained, notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
+import { explained } from "./looking.ts"
+import { notePlace, outboxPlace, type OutboxPlace } from "./outbox-place.ts"
 
 /** All that a stream may remember to have been spoken to in. */
 const protocols = [rpc, httpJson, legacyRest]

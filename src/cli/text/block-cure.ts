@@ -1,6 +1,7 @@
 /** What a person at the command line can do about a block: the reason's own words, and the command that lifts it. */
 import { type BlockReason, isBlockReason } from "../../flusher/block.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
 
 /** The reason, and what was said of it. */

@@ -1,6 +1,7 @@
 /** What of a damaged outbox can still be read, in words. */
-import type { Salvage, SalvagedStream } from "../../inspect/salvage.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import type { Salvage, SalvagedStream } from "../../inspect/damage/salvage.ts"
+import { commandLine } from "../outbox/command-line.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 import { printable } from "../output/terminal.ts"
 import { bytesText, count } from "../output/words.ts"
 

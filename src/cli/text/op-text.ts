@@ -1,6 +1,7 @@
 /** One op in words. */
 import type { OpDetail, Related } from "../../inspect/op.ts"
-import { commandLine, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { commandLine } from "../outbox/command-line.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 import { payloadText } from "../output/payload.ts"
 import { wrapped } from "../output/table.ts"
 import { printable, terminalWidth, toned } from "../output/terminal.ts"

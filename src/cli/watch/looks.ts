@@ -6,7 +6,8 @@ import { type Look, readLook } from "../../inspect/look.ts"
 import { readingOutbox } from "../../store/reading.ts"
 import { databaseError } from "../outbox/database-error.ts"
 import { neverShowThoseOf } from "../outbox/secrets.ts"
-import { explained, type OutboxPlace } from "../outbox/outbox-place.ts"
+import { explained } from "../outbox/looking.ts"
+import { type OutboxPlace } from "../outbox/outbox-place.ts"
 
 export interface LookOptions {
   interval_ms: number

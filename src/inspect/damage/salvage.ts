@@ -1,12 +1,12 @@
 /** What can still be read of a damaged outbox, in numbers. Read-only: every row is read, and its checksum compared. */
 import type { Database } from "bun:sqlite"
-import { systemClock } from "../intent/system.ts"
-import { openDamaged } from "../store/damaged-reading.ts"
-import { unlessDamaged } from "../store/fault.ts"
-import { atOneInstant } from "../store/instant.ts"
-import { isWhole, type OpRow } from "../store/op-row.ts"
-import { endSeq, firstSeq, streamIdOf, type StreamRow, streams_max } from "../store/stream.ts"
-import { walFault, type WalFault } from "../store/wal.ts"
+import { systemClock } from "../../intent/system.ts"
+import { openDamaged } from "../../store/damaged-reading.ts"
+import { unlessDamaged } from "../../store/fault.ts"
+import { atOneInstant } from "../../store/instant.ts"
+import { isWhole, type OpRow } from "../../store/op-row.ts"
+import { endSeq, firstSeq, streamIdOf, type StreamRow, streams_max } from "../../store/stream.ts"
+import { walFault, type WalFault } from "../../store/wal.ts"
 import { RowsAround, type Source } from "./around-damage.ts"
 
 export interface Salvage {

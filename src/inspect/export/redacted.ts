@@ -1,7 +1,7 @@
 /** An export without what people wrote: see `Redactor`. Ids, places, sizes, times, methods and services' addresses stay. */
-import type { OpFacts } from "./op-facts.ts"
-import type { ExportedStream, OutboxSummary } from "./export-header.ts"
-import type { Redactor } from "./redact.ts"
+import type { OpFacts } from "../op-facts.ts"
+import type { ExportedStream, OutboxSummary } from "./outbox-summary.ts"
+import type { Redactor } from "./redactor.ts"
 
 export function redactedOp(op: OpFacts, redactor: Redactor): OpFacts {
   return {

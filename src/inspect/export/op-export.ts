@@ -4,14 +4,14 @@
  * Around what is damaged: what could not be read is told.
  */
 import type { Database } from "bun:sqlite"
-import type { DamagedView } from "../store/damaged-reading.ts"
-import { unlessDamaged } from "../store/fault.ts"
-import { endSeq, firstSeq, streamIdOf, type StreamRow } from "../store/stream.ts"
-import { type Part, RowsAround } from "./around-damage.ts"
-import { type DeadRow, type OpFacts, opFacts, type KeptOp, type SupersededRow } from "./op-facts.ts"
-import { matches } from "./name-pattern.ts"
-import type { OpState } from "./op-state.ts"
-import { streams_source } from "./salvage.ts"
+import type { DamagedView } from "../../store/damaged-reading.ts"
+import { unlessDamaged } from "../../store/fault.ts"
+import { endSeq, firstSeq, streamIdOf, type StreamRow } from "../../store/stream.ts"
+import { type Part, RowsAround } from "../damage/around-damage.ts"
+import { type DeadRow, type OpFacts, opFacts, type KeptOp, type SupersededRow } from "../op-facts.ts"
+import { matches } from "../name-pattern.ts"
+import type { OpState } from "../op-state.ts"
+import { streams_source } from "../damage/salvage.ts"
 
 export interface ExportFilter {
   /** `*` stands for any text. */

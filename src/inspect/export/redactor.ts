@@ -5,8 +5,8 @@
  * What stands for a text is a hash of it under a key that is forgotten with the export: nobody can try texts against it,
  * nothing must be remembered, and the same text is the same wherever it stands.
  */
-import type { Random } from "../intent/seam.ts"
-import { isUlid } from "../intent/ulid.ts"
+import type { Random } from "../../intent/seam.ts"
+import { isUlid } from "../../intent/ulid.ts"
 
 type Node = null | boolean | number | string | Node[] | { [key: string]: Node }
 

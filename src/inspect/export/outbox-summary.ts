@@ -1,10 +1,10 @@
 /** What an export says of the outbox before its ops. */
 import type { Database } from "bun:sqlite"
-import { unlessDamaged } from "../store/fault.ts"
-import type { StreamRow } from "../store/stream.ts"
-import { type LeaseSummary, readLease } from "./lease.ts"
-import { readSchema, type SchemaSummary } from "./outbox-file.ts"
-import { readStreams, type StreamSummary } from "./status.ts"
+import { unlessDamaged } from "../../store/fault.ts"
+import type { StreamRow } from "../../store/stream.ts"
+import { type LeaseSummary, readLease } from "../lease.ts"
+import { readSchema, type SchemaSummary } from "../outbox-file.ts"
+import { readStreams, type StreamSummary } from "../status.ts"
 
 /** Of a stream's row what says where it stands with its service; its secrets are not among it. */
 const kept = [

@@ -1,6 +1,6 @@
 /** Rows of a table in the order of seq, around what is damaged: what can be read is read, what lies between is told. */
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite"
-import { isDamage } from "../store/fault.ts"
+import { isDamage } from "../../store/fault.ts"
 
 /** Places that cannot be read: those between the two. */
 export interface Gap {
